@@ -1,0 +1,112 @@
+#include "engine/autograd.h"
+
+#include <cmath>
+
+#include "engine/memory.h"
+
+namespace lucida {
+namespace {
+
+thread_local Tape* current_tape = nullptr;
+thread_local std::vector<std::string> layer_names;
+bool finite_checked = false;
+
+// "[1,0,2,5]": the position of element i of a tensor of this shape.
+std::string position(const Shape& shape, int64_t i) {
+  std::string text;
+  for (int d = shape.rank() - 1; d >= 0; --d) {
+    text = std::to_string(i % shape[d]) + (text.empty() ? "" : ",") + text;
+    i /= shape[d];
+  }
+  return "[" + text + "]";
+}
+
+void require_finite(const Tensor& t, std::string_view operation, const std::string& where,
+                    std::string_view what) {
+  const std::vector<float> values = t.to_host();
+  for (size_t i = 0; i < values.size(); ++i)
+    require(std::isfinite(values[i]), operation, where.empty() ? "" : " of ", where, ": ", what, " ",
+            t.shape(), " is not finite, first at ", position(t.shape(), int64_t(i)), " = ", values[i]);
+}
+
+}  // namespace
+
+Tape::Tape() : outer_(current_tape) {
+  current_tape = this;
+}
+Tape::~Tape() {
+  current_tape = outer_;
+}
+Tape* Tape::current() {
+  return current_tape;
+}
+
+void Tape::record(std::string_view operation, Tensor output, std::initializer_list<const Tensor*> inputs,
+                  Backward run) {
+  Step step{operation, std::move(output), std::move(run), {}, {}};
+  if (finite_checked) {
+    step.where = layer_path();
+    for (const Tensor* input : inputs)
+      if (input->wants_grad())
+        step.inputs.push_back(*input);
+  }
+  steps_.push_back(std::move(step));
+}
+
+void Tape::backward(const Tensor& output, const Tensor& seed) {
+  const Tensor start = seed.defined() ? seed : Tensor::full({1}, 1.0f, output.device());
+  require(output.shape() == start.shape(), "backward: the output is ", output.shape(),
+          " but its gradient is ", start.shape());
+  require(output.wants_grad(), "backward: nothing that led to this output wants a gradient");
+  const GradSlot slot = output.grad_slot();
+  copy_memory(slot.data, output.device(), start.data(), start.device(),
+              size_t(start.count()) * sizeof(float));
+  while (!steps_.empty()) {
+    Step step = std::move(steps_.back());
+    steps_.pop_back();
+    const MemoryLabel label(step.operation);
+    if (step.output.has_grad())
+      step.run(step.output.grad());
+    step.output.drop_grad();
+    for (const Tensor& input : step.inputs)
+      if (input.has_grad())
+        require_finite(input.grad(), step.operation, step.where, "gradient of an input");
+  }  // <- the step dies here: its saved activations return to the allocator
+}
+
+Tensor record(std::string_view operation, Tensor output, std::initializer_list<const Tensor*> inputs,
+              Tape::Backward step) {
+  if (finite_checked)
+    require_finite(output, operation, layer_path(), "output");
+  Tape* tape = Tape::current();
+  if (!tape)
+    return output;
+  for (const Tensor* input : inputs)
+    if (input->wants_grad()) {
+      tape->record(operation, output.want_grad(), inputs, std::move(step));
+      break;
+    }
+  return output;
+}
+
+void check_finite(bool on) {
+  finite_checked = on;
+}
+bool checking_finite() {
+  return finite_checked;
+}
+
+LayerName::LayerName(std::string_view name) {
+  layer_names.emplace_back(name);
+}
+LayerName::~LayerName() {
+  layer_names.pop_back();
+}
+
+std::string layer_path() {
+  std::string path;
+  for (const std::string& name : layer_names) path += (path.empty() ? "" : ".") + name;
+  return path;
+}
+
+}  // namespace lucida

@@ -1,0 +1,71 @@
+// Reverse-mode differentiation.
+//
+// Running an operation while a Tape is open appends one step: the operation's output and a closure that
+// turns the output's gradient into the inputs' gradients. The order of recording is already a
+// topological order, so backward() walks it from the end; each step is dropped when it has run, and with
+// it the activations its closure had captured. The capture list of a closure *is* the memory bill.
+//
+//     Tape tape;
+//     Tensor loss = bce(model(images), labels);
+//     tape.backward(loss);                          // parameters now have gradients
+#pragma once
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace lucida {
+
+class Tape {
+ public:
+  Tape();   // becomes this thread's current tape ...
+  ~Tape();  // ... until it goes out of scope
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  using Backward = std::function<void(const Tensor& output_grad)>;
+  void record(std::string_view operation, Tensor output, std::initializer_list<const Tensor*> inputs,
+              Backward);
+
+  // Fills the gradients of everything that led to `output`. Without a seed, output must be a scalar.
+  void backward(const Tensor& output, const Tensor& seed = {});
+  size_t size() const { return steps_.size(); }
+
+  static Tape* current();
+
+ private:
+  struct Step {
+    std::string_view operation;
+    Tensor output;
+    Backward run;
+    std::string where;           // only under check_finite: the layer's name ...
+    std::vector<Tensor> inputs;  // ... and whose gradients to look at
+  };
+  std::vector<Step> steps_;
+  Tape* outer_;
+};
+
+// Every differentiable operation ends in `return record("relu", y, {&x}, [x, y](const Tensor& dy) {...})`.
+// The step is kept only when a tape is open and an input wants a gradient; else nothing is saved.
+Tensor record(std::string_view operation, Tensor output, std::initializer_list<const Tensor*> inputs,
+              Tape::Backward step);
+
+// Under check_finite every output and every gradient is tested, and the first NaN or infinity ends the run
+// with the operation, the layer and the position. It costs one read of every activation.
+void check_finite(bool on);
+bool checking_finite();
+
+// Names the layer that runs while it lives, for messages: "layer2.1.bn3".
+class LayerName {
+ public:
+  explicit LayerName(std::string_view name);
+  ~LayerName();
+  LayerName(const LayerName&) = delete;
+  LayerName& operator=(const LayerName&) = delete;
+};
+std::string layer_path();
+
+}  // namespace lucida

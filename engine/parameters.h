@@ -1,0 +1,91 @@
+// What a model owns, by name, and where it lies.
+//
+// A layer is a plain struct; its visit() lists its tensors and its children. That one list serves the
+// optimizer, checkpoints, the table of `lucida info`, freezing and the counting of parameters.
+//
+// All trainable parameters lie in one flat block and their gradients in another of the same layout, so that the
+// optimizer is one kernel, clipping one norm and a checkpoint of the moments one write.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace lucida {
+
+enum class Role { weight, bias, norm, buffer };  // norm: gamma and beta; buffer: not trained
+
+struct NamedTensor {
+  std::string name;  // torchvision's: "layer1.0.conv1.weight"
+  Tensor* tensor;
+  Role role;
+};
+
+class Visitor {
+ public:
+  void weight(std::string_view name, Tensor& t) { add(name, t, Role::weight); }
+  void bias(std::string_view name, Tensor& t) { add(name, t, Role::bias); }
+  void norm(std::string_view name, Tensor& t) { add(name, t, Role::norm); }
+  void buffer(std::string_view name, Tensor& t) { add(name, t, Role::buffer); }
+  template <class Module>
+  void child(const std::string& name, Module& module) {
+    const std::string outer = prefix_;
+    prefix_ += name + ".";
+    module.visit(*this);
+    prefix_ = outer;
+  }
+  std::vector<NamedTensor> found;
+
+ private:
+  void add(std::string_view name, Tensor& t, Role role) {
+    if (t.defined())
+      found.push_back({prefix_ + std::string(name), &t, role});
+  }
+  std::string prefix_;
+};
+
+template <class Module>
+std::vector<NamedTensor> named_tensors(Module& module) {
+  Visitor v;
+  module.visit(v);
+  return std::move(v.found);
+}
+
+// A run of parameters that share their options.
+struct ParameterOptions {
+  float lr_scale = 1;  // multiplies the schedule's learning rate (the head's x10)
+  bool decay = true;   // weight decay applies (not to BatchNorm and biases)
+  bool operator==(const ParameterOptions&) const = default;
+};
+
+class ParameterArena {
+ public:
+  struct Segment {
+    std::string name;
+    int64_t first, count;  // in floats; `first` is a multiple of 16 (64 bytes)
+    ParameterOptions options;
+    Tensor parameter;
+  };
+
+  // Moves every tensor that wants a gradient (and is no buffer) into the flat block; the model's handles are
+  // re-pointed there.
+  ParameterArena(const std::vector<NamedTensor>&, const std::function<ParameterOptions(const NamedTensor&)>&,
+                 Device = {});
+
+  // Forgets the last step's gradients: the next backward overwrites them.
+  void begin_step();
+  // Zeroes the gradient of every parameter that backward did not reach. Call before clipping or an update.
+  void finish_gradients();
+
+  const std::vector<Segment>& segments() const { return segments_; }
+  const Tensor& values() const { return values_; }
+  const Tensor& gradients() const { return gradients_; }
+  int64_t count() const { return values_.count(); }  // padding included
+
+ private:
+  std::vector<Segment> segments_;
+  Tensor values_, gradients_;
+};
+
+}  // namespace lucida

@@ -1,0 +1,105 @@
+// A Tensor is a cheap handle to a dense, row-major block of memory on one device.
+//
+// There are no strides: every kernel may assume that data()[i] is element i. Images and activations
+// are [N,H,W,C] (the channel runs fastest), convolution weights [O,H,W,I]; files and the command
+// line speak [N,C,H,W] and [O,I,H,W], and engine/layout.h converts at that border.
+//
+// Read next:  engine/memory.h    where the bytes come from
+//             engine/autograd.h  how gradients flow through what was computed
+#pragma once
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <ostream>
+#include <span>
+#include <vector>
+
+#include "engine/error.h"
+
+namespace lucida {
+
+enum class DType : uint8_t { f32, bf16, i32, u8 };
+size_t size_of(DType);  // bytes of one element
+std::ostream& operator<<(std::ostream&, DType);
+
+struct Device {
+  enum Kind : uint8_t { cpu, cuda, emulated } kind = cpu;  // emulated: CUDA kernels run on the host
+  int index = 0;
+  bool operator==(const Device&) const = default;
+};
+std::ostream& operator<<(std::ostream&, Device);
+
+// Up to four dimensions. A scalar is [1].
+class Shape {
+ public:
+  Shape() = default;
+  Shape(std::initializer_list<int64_t> dims);
+  explicit Shape(std::span<const int64_t> dims);
+  int rank() const { return rank_; }
+  int64_t operator[](int i) const { return dims_[i]; }
+  int64_t count() const;  // number of elements; 1 for rank 0
+  bool operator==(const Shape&) const = default;
+
+ private:
+  std::array<int64_t, 4> dims_{};
+  int rank_ = 0;
+};
+std::ostream& operator<<(std::ostream&, const Shape&);  // [2,3,5]
+
+// Where a kernel writes a gradient: the first writer of a step overwrites, later ones add, so no
+// buffer is ever zero-filled first. Empty when nobody asked for this gradient.
+struct GradSlot {
+  float* data = nullptr;
+  bool accumulate = false;
+  explicit operator bool() const { return data != nullptr; }
+};
+
+class Tensor {
+ public:
+  Tensor() = default;  // undefined: stands for "no such input" (a convolution without bias)
+  static Tensor empty(Shape, Device = {}, DType = DType::f32);
+  static Tensor full(Shape, float value, Device = {});
+  static Tensor from(Shape, std::span<const float> values, Device = {});
+
+  bool defined() const { return body_ != nullptr; }
+  const Shape& shape() const { return body_->shape; }
+  int64_t count() const { return body_->shape.count(); }
+  Device device() const { return body_->device; }
+  DType dtype() const { return body_->dtype; }
+
+  // The first element. T must be the type that dtype() names.
+  template <class T = float>
+  T* data() const {
+    return static_cast<T*>(body_->memory.get());
+  }
+  std::vector<float> to_host() const;
+  float item() const;  // the value of a one-element tensor
+
+  // Other handles to the same memory; a view has no gradient of its own until want_grad().
+  Tensor reshaped(Shape) const;
+  Tensor slice(int64_t first_element, Shape) const;
+
+  const Tensor& want_grad(bool wanted = true) const;
+  bool wants_grad() const { return body_ && body_->wants_grad; }
+  bool has_grad() const { return body_->grad_written; }
+  Tensor grad() const { return Tensor(body_->grad); }
+  GradSlot grad_slot() const;                   // marks the gradient as written
+  void drop_grad() const;                       // forgets the gradient and frees its memory
+  void use_grad_memory(const Tensor& g) const;  // gradients go to g from now on (a parameter arena)
+  void forget_grad() const { body_->grad_written = false; }  // next writer overwrites; memory stays
+
+ private:
+  struct Body {
+    std::shared_ptr<void> memory;
+    Shape shape;
+    Device device;
+    DType dtype = DType::f32;
+    bool wants_grad = false, grad_written = false, grad_is_fixed = false;
+    std::shared_ptr<Body> grad;
+  };
+  explicit Tensor(std::shared_ptr<Body> body) : body_(std::move(body)) {}
+  std::shared_ptr<Body> body_;
+};
+
+}  // namespace lucida

@@ -1,0 +1,66 @@
+// Conv2d:  y[n,i,j,o] = b[o] + sum over r,s,c of x[n, i*stride - pad + r*dilation, j*stride - pad + s*dilation, c]
+//                                                * w[o,r,s,c]
+// (x outside the image counts as 0; this is cross-correlation, as in every framework).
+//
+// Read next:  layers/conv2d.cpp               checks, derivative
+//             cpu/ladder/conv2d_0_plain.cpp   the formula as loops, all three passes
+//             cpu/conv2d.cpp                  the same as matrix products without copying x (indirect GEMM)
+//             tests/conv2d_test.cpp
+#pragma once
+#include <string_view>
+
+#include "engine/dispatch.h"
+#include "engine/parameters.h"
+
+namespace lucida {
+
+struct Random;
+
+struct Conv2dOptions {
+  int stride = 1, pad = 0, dilation = 1;  // the same in both directions
+};
+
+// Every size a convolution kernel needs. x is [n,h,w,c], weight [k,r,s,c], y [n,out_h(),out_w(),k].
+struct Conv2dSizes {
+  int n, h, w, c;  // images, height, width, input channels
+  int k, r, s;     // output channels, kernel height and width
+  int stride, pad, dilation;
+  int out_h() const { return (h + 2 * pad - dilation * (r - 1) - 1) / stride + 1; }
+  int out_w() const { return (w + 2 * pad - dilation * (s - 1) - 1) / stride + 1; }
+  int64_t pixels() const { return int64_t{n} * out_h() * out_w(); }                // rows of the product
+  double flops() const { return 2.0 * double(pixels()) * k * r * s * double(c); }  // one pass
+};
+
+// What a backend provides. Each pass is one matrix product of pixels() x k x (r*s*c) in some order.
+struct Conv2dKernels {
+  static constexpr std::string_view name = "conv2d";
+  void (*forward)(const Conv2dSizes&, const float* x, const float* weight, const float* bias /*or null*/,
+                  float* y);
+  void (*backward_data)(const Conv2dSizes&, const float* dy, const float* weight, GradSlot dx);
+  void (*backward_weight)(const Conv2dSizes&, const float* x, const float* dy, GradSlot dweight);
+  void (*backward_bias)(const Conv2dSizes&, const float* dy, GradSlot dbias);
+};
+
+// x [N,H,W,C], weight [O,R,S,C], bias [O] or undefined -> [N,out_h,out_w,O].
+// Throws Error when channels differ or the kernel does not fit into the padded image.
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions);
+
+struct Conv2d {
+  struct Options {
+    int kernel = 1, stride = 1, pad = 0, dilation = 1;
+    bool bias = false;
+  };
+  Conv2d(int in, int out, Options);
+  Tensor operator()(const Tensor& x) const { return conv2d(x, weight, bias, options); }
+  void visit(Visitor& v);
+
+  // He et al., "Delving deep into rectifiers", 2015, eq. 15, fan-out form: N(0, 2 / (k*r*s)).
+  void initialise_he(const Random&, uint32_t item);
+  // What PyTorch gives a new convolution: weight and bias U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+  void initialise_uniform(const Random&, uint32_t item);
+
+  Tensor weight, bias;
+  Conv2dOptions options;
+};
+
+}  // namespace lucida

@@ -1,0 +1,125 @@
+#include "engine/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/memory.h"
+
+namespace lucida {
+namespace {
+
+StoredTensor flat(const Tensor& t) {
+  return StoredTensor::from({t.count()}, t.to_host());
+}
+
+void restore(const Safetensors& state, const std::string& file, const std::string& name, const Tensor& into) {
+  const std::vector<float> values = state.at(name, file).floats();
+  require(int64_t(values.size()) == into.count(), file, ": '", name, "' has ", values.size(),
+          " values, this model has ", into.count(), " trainable ones: was it frozen differently?");
+  copy_memory(into.data(), into.device(), values.data(), Device{}, values.size() * sizeof(float));
+}
+
+// Calls f(first, count, options) for each run of neighbouring segments with equal options. Padding between
+// segments is zero in weight and gradient and stays zero.
+template <class F>
+void each_run(const ParameterArena& arena, F f) {
+  const auto& segments = arena.segments();
+  for (size_t i = 0; i < segments.size();) {
+    size_t j = i + 1;
+    while (j < segments.size() && segments[j].options == segments[i].options) ++j;
+    const int64_t end = j < segments.size() ? segments[j].first : arena.count();
+    f(segments[i].first, end - segments[i].first, segments[i].options);
+    i = j;
+  }
+}
+
+}  // namespace
+
+OptimizerOptions::Kind optimizer_named(const std::string& name) {
+  if (name == "adam")
+    return OptimizerOptions::adam;
+  if (name == "adamw")
+    return OptimizerOptions::adamw;
+  require(name == "sgd", "no optimizer is called '", name, "': there are adam, adamw and sgd");
+  return OptimizerOptions::sgd;
+}
+
+Optimizer::Optimizer(ParameterArena& arena, OptimizerOptions options) : arena_(arena), options_(options) {
+  const MemoryLabel label("optimizer moments");
+  const Device device = arena.values().device();
+  first_ = Tensor::full({arena.count()}, 0, device);
+  if (options.kind != OptimizerOptions::sgd)
+    second_ = Tensor::full({arena.count()}, 0, device);
+}
+
+void Optimizer::step(double lr) {
+  arena_.finish_gradients();
+  ++steps_;
+  const auto& kernels = kernels_for<OptimizerKernels>(arena_.values().device());
+  const float* g = arena_.gradients().data();
+  float* w = arena_.values().data();
+  each_run(arena_, [&](int64_t first, int64_t count, ParameterOptions p) {
+    const float decay = p.decay ? options_.weight_decay : 0.0f;
+    const OptimizerKernels::Step s{count, float(lr * double(p.lr_scale)), decay, steps_};
+    if (options_.kind == OptimizerOptions::sgd)
+      kernels.sgd(options_, s, g + first, w + first, first_.data() + first);
+    else
+      kernels.adam(options_, s, g + first, w + first, first_.data() + first, second_.data() + first);
+  });
+}
+
+void Optimizer::save(Safetensors& state) const {
+  state.tensors["optimizer.first_moment"] = flat(first_);
+  if (second_.defined())
+    state.tensors["optimizer.second_moment"] = flat(second_);
+  const std::vector<int64_t> steps = {steps_};
+  state.tensors["optimizer.steps"] = StoredTensor::from({1}, steps);
+}
+
+void Optimizer::load(const Safetensors& state, const std::string& file) {
+  restore(state, file, "optimizer.first_moment", first_);
+  if (second_.defined())
+    restore(state, file, "optimizer.second_moment", second_);
+  steps_ = state.at("optimizer.steps", file).integers().at(0);
+}
+
+double gradient_norm(const ParameterArena& arena) {
+  const auto& kernels = kernels_for<OptimizerKernels>(arena.gradients().device());
+  return std::sqrt(kernels.sum_of_squares(arena.count(), arena.gradients().data()));
+}
+
+double clip_gradients(ParameterArena& arena, double limit) {
+  arena.finish_gradients();
+  const double norm = gradient_norm(arena);
+  if (norm > limit) {
+    const auto& kernels = kernels_for<OptimizerKernels>(arena.gradients().device());
+    kernels.scale(arena.count(), float(limit / (norm + 1e-6)), arena.gradients().data());
+  }
+  return norm;
+}
+
+WeightAverage::WeightAverage(ParameterArena& arena, float decay) : arena_(arena), decay_(decay) {
+  const MemoryLabel label("average of the weights");
+  average_ = Tensor::from(arena.values().shape(), arena.values().to_host(), arena.values().device());
+}
+
+void WeightAverage::update() {
+  const auto& kernels = kernels_for<OptimizerKernels>(average_.device());
+  kernels.blend(arena_.count(), decay_, arena_.values().data(), average_.data());
+}
+
+void WeightAverage::swap() {
+  require(average_.device().kind != Device::cuda, "average of the weights: swapping on ", average_.device(),
+          " needs a kernel");
+  std::swap_ranges(average_.data(), average_.data() + average_.count(), arena_.values().data());
+}
+
+void WeightAverage::save(Safetensors& state) const {
+  state.tensors["average.weights"] = flat(average_);
+}
+
+void WeightAverage::load(const Safetensors& state, const std::string& file) {
+  restore(state, file, "average.weights", average_);
+}
+
+}  // namespace lucida

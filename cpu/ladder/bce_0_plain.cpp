@@ -1,0 +1,30 @@
+// Weighted binary cross-entropy as plain loops.
+#include <algorithm>
+#include <cmath>
+
+#include "layers/losses/bce.h"
+
+namespace lucida {
+namespace {
+
+double forward(int64_t count, const float* x, const float* t, const float* w) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const float l = std::max(x[i], 0.0f) - x[i] * t[i] + std::log1p(std::exp(-std::fabs(x[i])));
+    sum += w ? w[i] * l : l;
+  }
+  return sum;
+}
+
+void backward(int64_t count, float scale, const float* x, const float* t, const float* w, GradSlot dx) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float p = 1 / (1 + std::exp(-x[i]));
+    dx.write(i, scale * (w ? w[i] : 1) * (p - t[i]));
+  }
+}
+
+const BceKernels table{forward, backward};
+const Provide<BceKernels> provide{{Device::cpu, 0, "plain loops", &table}};
+
+}  // namespace
+}  // namespace lucida

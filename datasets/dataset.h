@@ -6,6 +6,7 @@
 //             datasets/loader.h     from paths to batches
 //             datasets/labels.h     splits and observed labels
 #pragma once
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,10 @@ struct Dataset {
   std::vector<std::string> masks;       // N paths of class masks ("" where an image has none), or empty
 
   int64_t size() const { return int64_t(images.size()); }
-  std::string image_path(int64_t i) const { return root + "/" + images[size_t(i)]; }
+  std::string image_path(int64_t i) const {
+    return (std::filesystem::path(root) / images[size_t(i)]).string();
+  }
+  std::string mask_path(int64_t i) const { return (std::filesystem::path(root) / masks[size_t(i)]).string(); }
 };
 
 struct DatasetOptions {

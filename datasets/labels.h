@@ -9,6 +9,7 @@
 // Read next:  datasets/labels.cpp, tests/labels_test.cpp (golden values), datasets/formatted.h (the files)
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

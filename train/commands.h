@@ -1,0 +1,25 @@
+// The sub-commands of build/lucida. Each lives in the file of its name and is declared by one function that adds
+// its options to the program and runs it when it was chosen.
+#pragma once
+#include <CLI/CLI.hpp>
+
+namespace lucida {
+
+void declare_train(CLI::App& program);
+void declare_eval(CLI::App& program);
+void declare_cam(CLI::App& program);
+void declare_predict(CLI::App& program);
+void declare_data(CLI::App& program);
+void declare_metrics(CLI::App& program);
+void declare_op(CLI::App& program);
+void declare_bench(CLI::App& program);
+void declare_info(CLI::App& program);
+
+// Parses and runs. Returns the exit code: 0 done, 1 a runtime error (one line on stderr), 2 wrong usage,
+// 130 interrupted after a checkpoint was written.
+int run_program(int argc, const char* const* argv);
+
+// Thrown by a command that was interrupted and has saved its state.
+struct Interrupted {};
+
+}  // namespace lucida

@@ -1,0 +1,140 @@
+#include "train/options.h"
+
+#include <algorithm>
+
+#include "engine/autograd.h"
+#include "engine/dispatch.h"
+#include "engine/memory.h"
+#include "engine/parallel.h"
+
+namespace lucida {
+namespace {
+
+int64_t whole_number(const std::string& text, const std::string& what) {
+  size_t used = 0;
+  int64_t value = 0;
+  try {
+    value = std::stoll(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  require(used > 0 && used == text.size(), what, " must be a whole number, got '", text, "'");
+  return value;
+}
+
+bool is_plain(const std::string& value) {  // a number or a truth value needs no quotes in TOML
+  if (value == "true" || value == "false")
+    return true;
+  char* end = nullptr;
+  std::strtod(value.c_str(), &end);
+  return !value.empty() && *end == 0;
+}
+
+std::string in_quotes(const std::string& value) {
+  std::string text = "\"";
+  for (const char c : value) text += (c == '"' || c == '\\') ? std::string("\\") + c : std::string(1, c);
+  return text + "\"";
+}
+
+}  // namespace
+
+void ComputeOptions::add_to(CLI::App& app) {
+  app.add_option("--device", device, "where to compute: cpu")->capture_default_str();
+  app.add_option("--precision", precision, "arithmetic of the products: f32")->capture_default_str();
+  app.add_option("--threads", threads, "threads of the kernels (0: one a core)")->capture_default_str();
+  app.add_option("--rung", rungs,
+                 "use another variant of an operation, e.g. conv2d=0; `lucida info` lists them")
+      ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_flag("--check-finite", check_finite, "stop at the first NaN or infinity and name its operation");
+  app.add_option("--memory-limit", memory_limit_mib,
+                 "most memory for tensors in MiB (0: what the machine has)")
+      ->capture_default_str();
+}
+
+Device ComputeOptions::apply() const {
+  require(device != "emulated",
+          "--device emulated runs each CUDA thread as a fiber, thousands of times slower: it is ",
+          "for tests and `lucida op`");
+  require(device == "cpu", "--device ", device, ": this build has the device cpu only");
+  require(precision == "f32", "--precision ", precision, ": the device cpu computes in f32");
+  require(threads >= 0 && threads <= 1024, "--threads must be 0 to 1024, got ", threads);
+  set_threads(threads);
+  for (const std::string& r : rungs) {
+    const size_t equals = r.find('=');
+    require(equals != std::string::npos, "--rung needs operation=number, got '", r, "'");
+    force_rung(r.substr(0, equals), int(whole_number(r.substr(equals + 1), "--rung " + r)));
+  }
+  lucida::check_finite(check_finite);
+  if (memory_limit_mib > 0)
+    set_memory_limit(size_t(memory_limit_mib) << 20);
+  return {};
+}
+
+void DataOptions::add_to(CLI::App& app) {
+  std::string names;
+  for (const std::string& name : known_datasets()) names += (names.empty() ? "" : ", ") + name;
+  app.add_option("--data", data, "data set: " + names)->capture_default_str();
+  app.add_option("--root", root, "the folder the data set lies in");
+  app.add_option("--image-size", image_size, "images are resized to this square, pixels")
+      ->capture_default_str();
+  app.add_option("--batch", batch, "images a step")->capture_default_str();
+  app.add_option("--workers", workers, "threads that read images (0: read between steps)")
+      ->capture_default_str();
+  app.add_flag("--skip-bad,!--no-skip-bad", skip_bad, "leave out unreadable images and count them");
+}
+
+Dataset DataOptions::load(const std::string& split, bool boxes) const {
+  require(!root.empty(), "--root is missing: the folder the data set lies in");
+  require(image_size >= 32 && image_size <= 4096, "--image-size must be 32 to 4096 pixels, got ", image_size);
+  require(batch >= 1, "--batch must be at least 1, got ", batch);
+  require(workers >= 0 && workers <= 256, "--workers must be 0 to 256, got ", workers);
+  return load_dataset({.name = data, .root = root, .split = split, .boxes = boxes});
+}
+
+Observation Observation::parse(const std::string& text) {
+  Observation o;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const size_t equals = part.find('=');
+    const std::string key = part.substr(0, equals);
+    require(equals != std::string::npos, "--observe needs pos=1,neg=0,seed=1200, got '", part, "'");
+    const int64_t value = whole_number(part.substr(equals + 1), "--observe " + key);
+    require(key == "pos" || key == "neg" || key == "seed", "--observe knows pos, neg and seed, not '", key,
+            "'");
+    if (key == "pos")
+      o.pos = value;
+    if (key == "neg")
+      o.neg = value;
+    if (key == "seed")
+      o.seed = uint32_t(value);
+  }
+  require(o.pos >= -1 && o.neg >= -1, "--observe: pos and neg are counts, or -1 for all of them");
+  return o;
+}
+
+std::string resolved_config(const CLI::App& command, const std::vector<std::string>& left_out) {
+  std::string text;
+  for (const CLI::Option* o : command.get_options()) {
+    const auto& names = o->get_lnames();
+    if (names.empty() || names.front() == "help")
+      continue;
+    if (std::find(left_out.begin(), left_out.end(), names.front()) != left_out.end())
+      continue;
+    const std::string& name = names.front();
+    std::vector<std::string> values = o->results();
+    const bool flag = o->get_expected_max() == 0;
+    if (values.empty() && !flag && !o->get_default_str().empty())
+      values = {o->get_default_str()};
+    if (values.empty() && !flag)
+      continue;
+    std::string joined;
+    for (const std::string& v : values) joined += (joined.empty() ? "" : ",") + v;
+    if (flag)
+      joined = o->as<bool>() ? "true" : "false";
+    text += name + " = " + (is_plain(joined) ? joined : in_quotes(joined)) + "\n";
+  }
+  return text;
+}
+
+}  // namespace lucida

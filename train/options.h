@@ -1,0 +1,45 @@
+// Options that several sub-commands share, each with its help line, default and unit in one place.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "datasets/dataset.h"
+#include "engine/tensor.h"
+
+namespace lucida {
+
+// --device, --threads, --rung, --precision, --check-finite, --memory-limit. apply() makes them hold.
+struct ComputeOptions {
+  std::string device = "cpu", precision = "f32";
+  int threads = 0;                 // 0: one a core
+  std::vector<std::string> rungs;  // "conv2d=0"
+  bool check_finite = false;
+  int64_t memory_limit_mib = 0;  // 0: the machine's memory
+
+  void add_to(CLI::App&);
+  Device apply() const;
+};
+
+// --data, --root, --image-size, --batch, --workers, --skip-bad.
+struct DataOptions {
+  std::string data = "voc", root;
+  int image_size = 448, batch = 16, workers = 2;
+  bool skip_bad = false;
+
+  void add_to(CLI::App&);
+  Dataset load(const std::string& split, bool boxes = false) const;
+};
+
+// "pos=1,neg=0,seed=1200". Missing keys keep their defaults; unknown ones are an Error.
+struct Observation {
+  int64_t pos = 1, neg = 0;
+  uint32_t seed = 1200;
+  static Observation parse(const std::string& text);
+};
+
+// Every option of a command as `key = value` lines of TOML, defaults included, so that the run can be repeated from
+// the file; `left_out` names options that belong to one call only.
+std::string resolved_config(const CLI::App& command, const std::vector<std::string>& left_out);
+
+}  // namespace lucida

@@ -5,7 +5,7 @@
 // JPEG (baseline and progressive), PNG (all depths), BMP, GIF (first frame), TGA, PNM are decoded by
 // stb_image. A file that is cut off or damaged is an Error that names it: stb would fill the rest with grey.
 //
-// Read next:  datasets/images.cpp (decoding), resize.cpp (the filter), mask.h (class masks), loader.h (batches)
+// Read next:  datasets/images.cpp (decoding), resize.cpp (the filter), mask.h, loader.h
 #pragma once
 #include <array>
 #include <cstdint>

@@ -52,7 +52,8 @@ struct Split {
   std::vector<int64_t> train, val;  // ascending, together 0 ... n-1
 };
 
-// r = permutation(n); val = the last round(val_frac * n) of r (halves to even, as numpy rounds), train the rest.
+// r = permutation(n); val = the last round(val_frac * n) of r (halves to even, as numpy rounds), train the
+// rest.
 // Throws Error unless 0 <= val_frac <= 1.
 Split split_train_val(int64_t n, double val_frac, uint32_t seed);
 

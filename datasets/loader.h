@@ -63,8 +63,8 @@ class Loader {
   void start(int64_t epoch, int64_t first_batch = 0);
 
   // The next batch, or nothing at the end of the epoch. Rethrows a worker's error: of several bad images,
-  // the first one in order. A batch may be smaller than asked for where bad images were left out; one without any image
-  // left is passed over.
+  // the first one in order. A batch may be smaller than asked for where bad images were left out; one
+  // without any image left is passed over.
   std::optional<Batch> next();
 
   LabelMatrix& labels();                            // what next() copies from

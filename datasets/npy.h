@@ -26,8 +26,8 @@ struct NpyArray {
   std::string origin;          // the file, for messages
 
   int64_t count() const;
-  // Converted to T (float, double, int8_t, int32_t, int64_t, uint8_t). Throws Error when a value does not fit into an
-  // integer T, naming its position.
+  // Converted to T (float, double, int8_t, int32_t, int64_t, uint8_t). Throws Error when a value does not
+  // fit into an integer T, naming its position.
   template <class T>
   std::vector<T> as() const;
   std::vector<std::string> strings() const;  // UTF-8; throws unless kind is 'U'

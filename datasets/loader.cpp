@@ -1,0 +1,249 @@
+#include "datasets/loader.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "datasets/images.h"
+#include "engine/error.h"
+#include "engine/memory.h"
+#include "engine/parallel.h"
+#include "engine/random.h"
+
+namespace lucida {
+namespace {
+
+// A batch in work. Its images wait as bytes, a quarter of what the tensor will take.
+struct Slot {
+  struct Item {
+    Image image;
+    std::string error;   // why the image is bad; empty: it is not
+    bool fatal = false;  // not the image's fault: never skipped
+  };
+  std::vector<Item> items;
+  int64_t unfinished = 0;
+};
+
+}  // namespace
+
+struct Loader::State {
+  State(const Dataset& d, std::vector<int64_t> i, LoaderOptions o, LabelMatrix l)
+      : dataset(d), indices(std::move(i)), options(o), labels(std::move(l)), slots(size_t(o.prefetch) + 1) {}
+
+  const Dataset& dataset;
+  const std::vector<int64_t> indices;
+  const LoaderOptions options;
+  LabelMatrix labels;
+  std::vector<std::string> skipped;
+  std::set<int64_t> skipped_rows;
+
+  int64_t epoch = 0;
+  std::vector<int64_t> order;  // rows of the data set as this epoch visits them
+  int64_t handed = 0;          // number of the batch that next() returns next
+
+  // Guarded by the mutex. Batch b lives in slots[b % slots.size()]; position p belongs to batch p / batch.
+  std::mutex mutex;
+  std::condition_variable work, done;
+  std::vector<Slot> slots;
+  int64_t next_position = 0;   // nobody has taken this one or later ones
+  int64_t open_positions = 0;  // those below it have a slot
+  int busy = 0;                // workers between taking a position and finishing it
+  bool stop = false;
+  std::vector<std::thread> threads;
+
+  int64_t size() const {
+    const auto n = int64_t(indices.size());
+    return options.drop_last ? n / options.batch * options.batch : n;
+  }
+  int64_t batches() const { return (size() + options.batch - 1) / options.batch; }
+  Slot& slot_of(int64_t batch) { return slots[size_t(batch) % slots.size()]; }
+  bool flips(int64_t row) const {
+    return options.flip && (Random(options.seed, Stream::augment).word(uint64_t(row), uint32_t(epoch)) & 1);
+  }
+
+  void open(int64_t batch);
+  void load(int64_t position, Slot::Item& item) const;
+  bool load_one(std::unique_lock<std::mutex>& lock);
+  void run();
+  void halt();
+  Batch assemble(const Slot& slot);
+  void note_bad(const Slot& slot, int64_t first_position);
+};
+
+// Gives a batch its slot. Called with the mutex held, batches in order.
+void Loader::State::open(int64_t batch) {
+  if (batch >= batches())
+    return;
+  const int64_t first = batch * options.batch;
+  Slot& slot = slot_of(batch);
+  slot.unfinished = std::min<int64_t>(options.batch, size() - first);
+  slot.items.resize(size_t(slot.unfinished));
+  open_positions = first + slot.unfinished;
+}
+
+void Loader::State::load(int64_t position, Slot::Item& item) const {
+  item.error.clear();
+  item.fatal = false;
+  try {
+    const std::string path = dataset.image_path(order[size_t(position)]);
+    resize(read_image(path), options.image_size, options.image_size, item.image);
+  } catch (const Error& e) {
+    item.error = e.what();
+  } catch (const std::exception& e) {
+    item.error = dataset.image_path(order[size_t(position)]) + ": " + e.what();
+    item.fatal = true;
+  }
+}
+
+// Takes a position and loads it, without the lock; false if there is none to take.
+bool Loader::State::load_one(std::unique_lock<std::mutex>& lock) {
+  if (next_position >= open_positions)
+    return false;
+  const int64_t position = next_position++;
+  Slot& slot = slot_of(position / options.batch);
+  Slot::Item& item = slot.items[size_t(position % options.batch)];
+  ++busy;
+  lock.unlock();
+  load(position, item);
+  lock.lock();
+  --busy;
+  if (--slot.unfinished == 0 || busy == 0)
+    done.notify_all();
+  return true;
+}
+
+void Loader::State::run() {
+  std::unique_lock lock(mutex);
+  while (!stop)
+    if (!load_one(lock))
+      work.wait(lock, [&] { return stop || next_position < open_positions; });
+}
+
+// Takes back what nobody has begun and waits for the rest.
+void Loader::State::halt() {
+  std::unique_lock lock(mutex);
+  open_positions = next_position;
+  done.wait(lock, [&] { return busy == 0; });
+}
+
+// On the caller's thread, so that tensors are allocated and freed in the order of the training steps.
+Batch Loader::State::assemble(const Slot& slot) {
+  Batch batch;
+  batch.number = handed;
+  std::vector<const Image*> images;
+  for (size_t i = 0; i < slot.items.size(); ++i)
+    if (slot.items[i].error.empty()) {
+      images.push_back(&slot.items[i].image);
+      batch.indices.push_back(order[size_t(handed * options.batch) + i]);
+    }
+  const MemoryLabel label("batch");
+  const int64_t n = int64_t(images.size()), s = options.image_size, classes = labels.columns;
+  batch.images = Tensor::empty({n, s, s, 3});
+  batch.labels = Tensor::empty({n, classes});
+  parallel_tasks(n, [&](int64_t i) {
+    const int64_t row = batch.indices[size_t(i)];
+    normalize(*images[size_t(i)], flips(row), batch.images.data() + i * s * s * 3);
+    std::copy_n(labels.row(row), classes, batch.labels.data() + i * classes);
+  });
+  return batch;
+}
+
+void Loader::State::note_bad(const Slot& slot, int64_t first_position) {
+  for (size_t i = 0; i < slot.items.size(); ++i) {
+    const Slot::Item& item = slot.items[i];
+    if (item.error.empty())
+      continue;
+    require(options.skip_bad && !item.fatal, item.error);
+    if (skipped_rows.insert(order[size_t(first_position) + i]).second)
+      skipped.push_back(item.error);
+  }
+}
+
+Loader::Loader(const Dataset& dataset, std::vector<int64_t> indices, LoaderOptions options,
+               LabelMatrix labels) {
+  require(options.batch > 0 && options.image_size > 0 && options.workers >= 0 && options.prefetch > 0,
+          "loader: batch, image size and prefetch must be positive, workers not negative; got ",
+          options.batch, ", ", options.image_size, ", ", options.prefetch, ", ", options.workers);
+  for (int64_t i : indices)
+    require(i >= 0 && i < dataset.size(), "loader: index ", i, " of a data set of ", dataset.size(),
+            " images");
+  if (labels.empty())
+    labels = dataset.labels;
+  require(labels.rows == dataset.size() && labels.columns == int64_t(dataset.classes.size()),
+          "loader: labels are ", labels.rows, " x ", labels.columns, ", the data set has ", dataset.size(),
+          " images and ", dataset.classes.size(), " classes");
+  state_ = std::make_unique<State>(dataset, std::move(indices), options, std::move(labels));
+}
+
+Loader::~Loader() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stop = true;
+  }
+  state_->work.notify_all();
+  for (std::thread& t : state_->threads) t.join();
+}
+
+int64_t Loader::batches() const {
+  return state_->batches();
+}
+int64_t Loader::size() const {
+  return state_->size();
+}
+LabelMatrix& Loader::labels() {
+  return state_->labels;
+}
+const std::vector<std::string>& Loader::skipped() const {
+  return state_->skipped;
+}
+
+void Loader::start(int64_t epoch, int64_t first_batch) {
+  State& s = *state_;
+  require(epoch >= 0 && first_batch >= 0 && first_batch <= s.batches(), "loader: cannot start at epoch ",
+          epoch, ", batch ", first_batch, " of ", s.batches());
+  s.halt();
+  const std::lock_guard lock(s.mutex);
+  s.epoch = epoch;
+  s.handed = first_batch;
+  s.order = s.indices;
+  if (s.options.shuffle) {
+    const Random random(s.options.seed, Stream::shuffle);
+    const auto from = random.permutation(int64_t(s.indices.size()), uint32_t(epoch));
+    for (size_t i = 0; i < from.size(); ++i) s.order[i] = s.indices[size_t(from[i])];
+  }
+  s.next_position = s.open_positions = std::min(first_batch * s.options.batch, s.size());
+  for (int i = 0; i < s.options.prefetch; ++i) s.open(first_batch + i);
+  while (int(s.threads.size()) < s.options.workers) s.threads.emplace_back([&s] { s.run(); });
+  s.work.notify_all();
+}
+
+std::optional<Batch> Loader::next() {
+  State& s = *state_;
+  while (s.handed < s.batches()) {
+    std::unique_lock lock(s.mutex);
+    s.open(s.handed + s.options.prefetch);
+    s.work.notify_all();
+    Slot& slot = s.slot_of(s.handed);
+    if (s.options.workers == 0)
+      while (slot.unfinished > 0) s.load_one(lock);
+    s.done.wait(lock, [&] { return slot.unfinished == 0; });
+    lock.unlock();  // a finished slot belongs to this thread until a later next() opens it again
+
+    const int64_t first = s.handed * s.options.batch;
+    try {
+      s.note_bad(slot, first);
+    } catch (...) {
+      ++s.handed;
+      throw;
+    }
+    Batch batch = s.assemble(slot);
+    ++s.handed;
+    if (!batch.indices.empty())
+      return batch;
+  }
+  return std::nullopt;
+}
+
+}  // namespace lucida

@@ -1,0 +1,83 @@
+// What the convolution kernels share: a walk over pixels that looks up, for each tap of the kernel, the
+// address of the image pixel under it.
+//
+//     grid pixel (n, i, j)  --tap t-->  image pixel (n, i*scale + row[t], j*scale + column[t]),
+//                                       or an address of zeros where that lies outside the image
+//
+//   pass             grid                       image     scale    row[t]
+//   forward          pixels of y                x         stride   r*dilation - pad
+//   backward_weight  pixels of y                x         stride   r*dilation - pad
+//   backward_data    one stride phase of dx     dy        1        (phase + pad - r*dilation) / stride
+//
+// Read next: cpu/conv2d.cpp, cpu/conv2d_weight.cpp
+#pragma once
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "engine/memory.h"
+#include "layers/conv2d.h"
+
+namespace lucida {
+
+struct TapGrid {
+  struct Tap {
+    int row, column;
+  };
+  int rows, columns;  // of the grid
+  const float* image;
+  int height, width, channels;  // of the image
+  int scale;
+  std::vector<Tap> taps;
+  std::vector<float> zeros;  // what a tap outside the image reads
+
+  int count() const { return int(taps.size()); }
+  int64_t image_offset(int64_t n, int h, int w) const { return ((n * height + h) * width + w) * channels; }
+
+  // address[t * stride + p] for the grid pixels first + p, p < count.
+  void addresses(int64_t first, int64_t count, int64_t stride, const float** address) const {
+    for (size_t t = 0; t < taps.size(); ++t)
+      tap_addresses(taps[t], first, count, address + int64_t(t) * stride);
+  }
+
+ private:
+  void tap_addresses(Tap tap, int64_t first, int64_t count, const float** address) const {
+    int j = int(first % columns), i = int(first / columns % rows);
+    int64_t n = first / columns / rows;
+    while (count > 0) {
+      const int run = int(std::min<int64_t>(count, columns - j));
+      row_addresses(tap, n, i, j, run, address);
+      address += run;
+      count -= run;
+      j = 0;
+      if (++i == rows) {
+        i = 0;
+        ++n;
+      }
+    }
+  }
+  void row_addresses(Tap tap, int64_t n, int i, int j, int run, const float** address) const {
+    const int h = i * scale + tap.row;
+    if (h < 0 || h >= height) {
+      std::fill(address, address + run, zeros.data());
+      return;
+    }
+    int w = j * scale + tap.column;
+    const float* at = image + image_offset(n, h, w);
+    for (int p = 0; p < run; ++p, w += scale, at += int64_t{scale} * channels)
+      address[p] = w >= 0 && w < width ? at : zeros.data();
+  }
+};
+
+// x as the taps of forward and backward_weight read it. With few channels a copy of x with its padding
+// written out makes the s*c floats of a kernel row neighbours: one tap with many channels instead of s taps
+// with few. `depth` is the number of floats a tap reads.
+struct ImageTaps {
+  ImageTaps(const Conv2dSizes&, const float* x);
+  TapGrid grid;
+  int depth;
+  bool padded;  // the copy is used; a whole vector may be read behind each tap's floats
+  std::shared_ptr<void> copy;
+};
+
+}  // namespace lucida

@@ -1,0 +1,22 @@
+// Runs a model over a data set and judges its scores against the full labels.
+#pragma once
+#include <functional>
+
+#include "datasets/loader.h"
+#include "models/resnet_cam.h"
+#include "train/metrics.h"
+
+namespace lucida {
+
+struct Evaluation {
+  ScoreMatrix logits;  // rows in the order of the loader; images that were skipped have none
+  LabelMatrix labels;  // the same rows: 1 present, else absent
+  std::vector<int64_t> indices;
+  double loss = 0;  // mean BCE of the logits
+  Metrics metrics;
+};
+
+// `loader` must not shuffle or flip. `tick(images done)` is called after each batch and may throw.
+Evaluation evaluate(ResNetCam&, Loader& loader, const std::function<void(int64_t)>& tick = {});
+
+}  // namespace lucida

@@ -1,0 +1,134 @@
+// lucida train: options, defaults, and the folder a run goes to. The loop is in train/trainer.cpp.
+#include <filesystem>
+
+#include "train/commands.h"
+#include "train/training.h"
+
+namespace lucida {
+namespace {
+
+constexpr auto take_all = CLI::MultiOptionPolicy::TakeAll;
+
+void add_label_options(CLI::App& app, TrainOptions& o) {
+  std::string losses;
+  for (const LossKind& kind : all_losses()) losses += (losses.empty() ? "" : ", ") + std::string(kind.name);
+  app.add_option("--labels", o.labels,
+                 "observed labels of the train split (.npy, N x L, -1/0/1) instead of --observe");
+  app.add_option("--observe", o.observe,
+                 "what of the train labels is seen: pos and neg per image (-1: all), seed")
+      ->capture_default_str();
+  app.add_option("--loss", o.loss, "loss: " + losses)->capture_default_str();
+  app.add_option("--delta-rel", o.delta_rel,
+                 "large-loss methods: share of entries more each epoch (0.005 = 0.5 %; -1: "
+                 "0.005 LL-R, 0.002 LL-Ct, 0.001 LL-Cp)")
+      ->capture_default_str();
+  app.add_option("--val-frac", o.val_frac,
+                 "share of the train split kept for validation (0: validate on the test split)")
+      ->capture_default_str();
+  app.add_option("--split-seed", o.split_seed, "seed of that split, as numpy draws it")
+      ->capture_default_str();
+}
+
+void add_model_options(CLI::App& app, TrainOptions& o) {
+  app.add_option("--model", o.model, "resnet18, resnet34, resnet50, resnet101, resnet152")
+      ->capture_default_str();
+  app.add_option("--variant", o.variant, "v1: stride in a bottleneck's first 1x1; v1.5: in its 3x3")
+      ->capture_default_str();
+  app.add_option("--output-stride", o.output_stride, "image size / map size: 32, 16, 8")
+      ->capture_default_str();
+  app.add_option("--alpha", o.alpha, "BoostLU: factor of a map's positive scores (1: off)")
+      ->capture_default_str();
+  app.add_option("--init", o.init,
+                 "weights to start from (.safetensors, torchvision's names; may be a part)");
+  app.add_flag("--zero-gamma", o.zero_gamma, "start each block as the identity");
+  app.add_option("--freeze", o.freeze, "parts that stay as they are: conv1,bn1,layer1,...")
+      ->delimiter(',')
+      ->multi_option_policy(take_all);
+}
+
+void add_optimizer_options(CLI::App& app, TrainOptions& o) {
+  app.add_option("--epochs", o.epochs, "passes over the training images")->capture_default_str();
+  app.add_option("--max-steps", o.max_steps, "stop after so many steps (0: no limit)")->capture_default_str();
+  app.add_option("--lr", o.lr, "learning rate")->capture_default_str();
+  app.add_option("--head-lr-mult", o.head_lr_mult, "factor of the classifier's learning rate")
+      ->capture_default_str();
+  app.add_option("--optimizer", o.optimizer, "adam, adamw, sgd")->capture_default_str();
+  app.add_option("--momentum", o.momentum, "of sgd")->capture_default_str();
+  app.add_flag("--nesterov,!--no-nesterov", o.nesterov, "Nesterov momentum for sgd");
+  app.add_option("--weight-decay", o.weight_decay, "of convolution weights, not of BatchNorm and biases")
+      ->capture_default_str();
+  app.add_option("--schedule", o.schedule, "learning rate over the run: constant, step, cosine, one-cycle")
+      ->capture_default_str();
+  app.add_option("--step-epochs", o.step_epochs, "schedule step: epochs at whose start the rate falls")
+      ->delimiter(',')
+      ->multi_option_policy(take_all);
+  app.add_option("--step-factor", o.step_factor, "schedule step: factor each time")->capture_default_str();
+  app.add_option("--warmup-epochs", o.warmup_epochs, "epochs of linear warm-up")->capture_default_str();
+  app.add_option("--clip", o.clip, "largest norm of the gradient (0: no clipping)")->capture_default_str();
+  app.add_option("--ema", o.ema, "decay of the weights' moving average that is evaluated (0: off)")
+      ->capture_default_str();
+}
+
+void add_run_options(CLI::App& app, TrainOptions& o) {
+  app.add_option("--seed", o.seed, "seed of initialisation, order and flips")->capture_default_str();
+  app.add_flag("--flip,!--no-flip", o.flip, "mirror half of the training images (default on)");
+  app.add_flag("--shuffle,!--no-shuffle", o.shuffle, "another order each epoch (default on)");
+  app.add_option("--out", o.out, "folder of the run (default: runs/DATA-LOSS, numbered when taken)");
+  app.add_flag("--resume", o.resume, "go on with the run in --out exactly where it was saved");
+  app.add_flag("--overwrite", o.overwrite, "replace the run in --out");
+  app.add_option("--checkpoint-every", o.checkpoint_every, "save every so many steps too (0: each epoch)")
+      ->capture_default_str();
+  app.add_flag("--cams,!--no-cams", o.pictures, "draw class activation maps at the end (default on)");
+}
+
+void check(const TrainOptions& o) {
+  require(o.epochs >= 1 && o.epochs < 1000000, "--epochs must be at least 1, got ", o.epochs);
+  require(o.lr > 0, "--lr must be positive, got ", o.lr);
+  require(o.val_frac >= 0 && o.val_frac < 1, "--val-frac must be in [0, 1), got ", o.val_frac);
+  require(o.ema >= 0 && o.ema < 1, "--ema must be in [0, 1), got ", o.ema);
+  require(o.max_steps >= 0 && o.checkpoint_every >= 0 && o.clip >= 0,
+          "--max-steps, --checkpoint-every and --clip ", "cannot be negative");
+  loss_named(o.loss);
+}
+
+bool holds_a_run(const std::string& folder) {
+  return std::filesystem::exists(folder + "/metrics.jsonl");
+}
+
+void choose_folder(TrainOptions& o) {
+  const std::string name = "runs/" + o.data.data + "-" + o.loss;
+  if (o.out.empty()) {
+    require(!o.resume, "--resume needs --out: the folder of the run that goes on");
+    o.out = name;
+    for (int i = 2; holds_a_run(o.out) && !o.overwrite; ++i) o.out = name + "-" + std::to_string(i);
+  }
+  require(o.resume || o.overwrite || !holds_a_run(o.out), o.out,
+          ": already holds a run; --resume goes on with it, --overwrite replaces it");
+  if (o.overwrite && !o.resume)
+    for (const char* file :
+         {"metrics.jsonl", "best.safetensors", "last.safetensors", "last.state.safetensors"})
+      std::filesystem::remove(o.out + "/" + file);
+}
+
+}  // namespace
+
+void declare_train(CLI::App& program) {
+  CLI::App* app = program.add_subcommand("train", "train a classifier and write it to runs/NAME");
+  const auto o = std::make_shared<TrainOptions>();
+  app->add_option("--config")
+      ->description("TOML file of options; the command line wins");  // read by program.cpp
+  o->data.add_to(*app);
+  add_label_options(*app, *o);
+  add_model_options(*app, *o);
+  add_optimizer_options(*app, *o);
+  add_run_options(*app, *o);
+  o->compute.add_to(*app);
+  app->callback([app, o] {
+    check(*o);
+    choose_folder(*o);
+    o->config = resolved_config(*app, {"config", "resume", "overwrite"});
+    Trainer(*o).run();
+  });
+}
+
+}  // namespace lucida

@@ -1,0 +1,288 @@
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "engine/autograd.h"
+#include "engine/file.h"
+#include "train/commands.h"
+#include "train/evaluate.h"
+#include "train/finish.h"
+#include "train/progress.h"
+#include "train/training.h"
+
+namespace lucida {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+volatile std::sig_atomic_t signals_seen = 0;
+
+void on_signal(int number) {
+  signals_seen = 1;
+  std::signal(number, SIG_DFL);  // the second one ends the process
+}
+
+ResNetOptions model_options(const TrainOptions& o, int classes) {
+  return {resnet_depth(o.model), o.variant, o.output_stride, classes, o.alpha, o.zero_gamma};
+}
+
+ParameterOptions group_of(const TrainOptions& o, const NamedTensor& t) {
+  return {t.name.starts_with("classifier.") ? o.head_lr_mult : 1.0f, t.role == Role::weight};
+}
+
+Schedule schedule_of(const TrainOptions& o, int64_t batches) {
+  Schedule s{schedule_named(o.schedule),
+             o.lr,
+             o.epochs * batches,
+             int64_t(o.warmup_epochs * double(batches)),
+             {},
+             o.step_factor};
+  for (int epoch : o.step_epochs) s.milestones.push_back((epoch - 1) * batches);
+  return s;
+}
+
+std::string short_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4f", value);
+  return text;
+}
+
+}  // namespace
+
+void watch_for_signals() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+}
+bool interrupted() {
+  return signals_seen != 0;
+}
+
+Trainer::Trainer(TrainOptions options)
+    : options_(std::move(options)),
+      device_(options_.compute.apply()),
+      data_(options_),
+      loss_(loss_named(options_.loss)),
+      model_(model_options(options_, int(data_.train.classes.size())), options_.seed) {
+  if (!options_.init.empty())
+    std::printf("%s\n%s", options_.init.c_str(), to_text(load_weights(model_, options_.init)).c_str());
+  model_.freeze(options_.freeze);
+  const TrainOptions& o = options_;
+  arena_ = std::make_unique<ParameterArena>(
+      named_tensors(model_), [&](const auto& t) { return group_of(o, t); }, device_);
+  require(arena_->count() > 0, "--freeze leaves nothing to train");
+  const OptimizerOptions rule{.kind = optimizer_named(o.optimizer),
+                              .momentum = o.momentum,
+                              .nesterov = o.nesterov,
+                              .weight_decay = o.weight_decay};
+  optimizer_ = std::make_unique<Optimizer>(*arena_, rule);
+  if (o.ema > 0)
+    average_ = std::make_unique<WeightAverage>(*arena_, o.ema);
+  const LoaderOptions batches{.batch = o.data.batch,
+                              .image_size = o.data.image_size,
+                              .shuffle = o.shuffle,
+                              .flip = o.flip,
+                              .seed = o.seed,
+                              .workers = o.data.workers,
+                              .skip_bad = o.data.skip_bad};
+  loader_ = std::make_unique<Loader>(data_.train, data_.train_rows, batches, data_.observed);
+  schedule_ = schedule_of(o, loader_->batches());
+}
+
+void Trainer::run() {
+  make_directories(options_.out);
+  if (options_.resume)
+    resume();
+  else
+    write_file_atomically(options_.out + "/config.toml", options_.config);
+  log_ = std::make_unique<RunLog>(options_.out + "/metrics.jsonl", at_.log_bytes);
+  std::printf(
+      "%s: %lld images to train on, %lld to validate, %lld to test; %zu classes; %lld of %lld parameters "
+      "train\n",
+      data_.train.name.c_str(), (long long)data_.train_rows.size(), (long long)data_.val_rows.size(),
+      (long long)data_.test.size(), data_.train.classes.size(), (long long)trainable_count(*arena_),
+      (long long)parameter_count(model_));
+  watch_for_signals();
+  const auto out_of_steps = [&] { return options_.max_steps > 0 && at_.step >= options_.max_steps; };
+  while (at_.epoch <= options_.epochs) {
+    train_epoch();
+    if (out_of_steps() && at_.batch < loader_->batches()) {
+      save_state();
+      std::printf("stopped after --max-steps %lld; --resume goes on\n", (long long)options_.max_steps);
+      return;
+    }
+    validate();
+    at_ = {.epoch = at_.epoch + 1,
+           .step = at_.step,
+           .best_map = at_.best_map,
+           .best_epoch = at_.best_epoch,
+           .log_bytes = log_->bytes()};
+    save_state();
+    if (out_of_steps())
+      break;
+  }
+  finish();
+}
+
+void Trainer::resume() {
+  const std::string path = options_.out + "/last.state.safetensors";
+  if (!std::filesystem::exists(path)) {
+    std::printf("%s is not there yet: starting from the beginning\n", path.c_str());
+    write_file_atomically(options_.out + "/config.toml", options_.config);
+    return;
+  }
+  LabelMatrix& observed = loader_->labels();
+  at_ = load_run_state(path, {model_, *optimizer_, average_.get(), observed, options_.config});
+  std::printf("resuming %s at epoch %lld, batch %lld\n", path.c_str(), (long long)at_.epoch,
+              (long long)at_.batch);
+}
+
+void Trainer::train_epoch() {
+  loader_->start(at_.epoch, at_.batch);
+  const std::string title = "epoch " + std::to_string(at_.epoch) + "/" + std::to_string(options_.epochs);
+  Progress progress(title, loader_->size(), at_.images);
+  while (options_.max_steps == 0 || at_.step < options_.max_steps) {
+    const auto batch = loader_->next();
+    if (!batch) {
+      at_.batch = loader_->batches();
+      break;
+    }
+    step(*batch);
+    const double mean = at_.loss_sum / double(at_.images);
+    progress.update(at_.images, "loss " + short_number(mean));
+    const Json last = {{"kind", "step"},
+                       {"step", at_.step},
+                       {"epoch", at_.epoch},
+                       {"loss", last_loss_},
+                       {"lr", schedule_.at(at_.step - 1)},
+                       {"images_per_s", progress.images_per_second()}};
+    log_->write(last);
+    if (interrupted())
+      stop_interrupted();
+    if (options_.checkpoint_every > 0 && at_.step % options_.checkpoint_every == 0)
+      save_state();
+  }
+  if (at_.images > 0)
+    progress.finish("loss " + short_number(at_.loss_sum / double(at_.images)));
+}
+
+void Trainer::step(const Batch& batch) {
+  arena_->begin_step();
+  Tensor selected;
+  {
+    Tape tape;
+    const Tensor logits = model_(batch.images, Mode::train).logits;
+    const LossOptions how{.epoch = int(at_.epoch), .delta_rel = options_.delta_rel};
+    const LossResult result = partial_label_loss(loss_, logits, batch.labels, how);
+    last_loss_ = double(result.loss.item());
+    require(std::isfinite(last_loss_), "the loss of step ", at_.step + 1, " is ", last_loss_,
+            ": --check-finite names the operation; a smaller --lr may help");
+    tape.backward(result.loss);
+    selected = result.selected;
+  }
+  if (options_.clip > 0)
+    clip_gradients(*arena_, options_.clip);
+  optimizer_->step(schedule_.at(at_.step));
+  if (average_)
+    average_->update();
+  if (selected.defined())
+    correct_labels(batch, selected);
+  at_.loss_sum += last_loss_ * double(batch.indices.size());
+  at_.images += int64_t(batch.indices.size());
+  at_.batch = batch.number + 1;
+  ++at_.step;
+}
+
+void Trainer::correct_labels(const Batch& batch, const Tensor& selected) {
+  const int64_t classes = selected.shape()[1];
+  for (size_t i = 0; i < batch.indices.size(); ++i)
+    for (int64_t l = 0; l < classes; ++l) {
+      if (!selected.data<uint8_t>()[int64_t(i) * classes + l])
+        continue;
+      ++at_.corrected;
+      at_.truly_false += data_.train.labels.at(batch.indices[i], l) == 1;
+      if (loss_.keeps_changes)
+        loader_->labels().at(batch.indices[i], l) = 1;
+    }
+}
+
+LoaderOptions Trainer::evaluation_loader() const {
+  return {.batch = options_.data.batch,
+          .image_size = options_.data.image_size,
+          .workers = options_.data.workers,
+          .skip_bad = options_.data.skip_bad};
+}
+
+void Trainer::validate() {
+  Loader loader(data_.val(), data_.val_rows, evaluation_loader());
+  Progress progress("  validation", loader.size());
+  if (average_)
+    average_->swap();
+  const auto tick = [&](int64_t done) {
+    progress.update(done, "");
+    if (!interrupted())
+      return;
+    if (average_)
+      average_->swap();
+    stop_interrupted();
+  };
+  const Evaluation e = evaluate(model_, loader, tick);
+  progress.finish("mAP " + short_number(e.metrics.map) + "  loss " + short_number(e.loss));
+  const double mean_loss = at_.images > 0 ? at_.loss_sum / double(at_.images) : 0;
+  log_->write({{"kind", "epoch"},
+               {"epoch", at_.epoch},
+               {"split", "train"},
+               {"loss", mean_loss},
+               {"corrected", at_.corrected},
+               {"corrected_truly_positive", at_.truly_false}});
+  log_->write(
+      {{"kind", "epoch"}, {"epoch", at_.epoch}, {"split", "val"}, {"map", e.metrics.map}, {"loss", e.loss}});
+  if (e.metrics.map > at_.best_map) {
+    at_.best_map = e.metrics.map;
+    at_.best_epoch = at_.epoch;
+    save_model(model_, info(), options_.out + "/best.safetensors");
+  }
+  if (average_)
+    average_->swap();
+}
+
+void Trainer::stop_interrupted() {
+  save_state();
+  std::printf("\ninterrupted; saved %s/last.state.safetensors, --resume goes on from here\n",
+              options_.out.c_str());
+  throw Interrupted{};
+}
+
+ModelInfo Trainer::info() const {
+  return {model_.options, data_.train.classes, options_.data.image_size};
+}
+
+void Trainer::save_state() {
+  at_.log_bytes = log_->bytes();
+  save_model(model_, info(), options_.out + "/last.safetensors");
+  save_run_state(options_.out + "/last.state.safetensors",
+                 {model_, *optimizer_, average_.get(), loader_->labels(), options_.config}, at_);
+}
+
+void Trainer::finish() {
+  const std::string best = options_.out + "/best.safetensors";
+  restore_weights(model_, read_safetensors(best), best);
+  std::vector<int64_t> rows(size_t(data_.test.size()));
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = int64_t(i);
+  Loader loader(data_.test, rows, evaluation_loader());
+  Progress progress("test, weights of epoch " + std::to_string(at_.best_epoch), loader.size());
+  const Evaluation e = evaluate(model_, loader, [&](int64_t done) { progress.update(done, ""); });
+  progress.finish("mAP " + short_number(e.metrics.map));
+  log_->write({{"kind", "test"}, {"map", e.metrics.map}, {"ap", e.metrics.ap}, {"epoch", at_.best_epoch}});
+  report_skipped(*loader_);
+  if (options_.pictures)
+    write_run_pictures(model_, info(), data_.test, e, options_.out);
+  write_report(options_.out, data_.test.classes, options_.config);
+  std::printf("\nbest epoch %lld: validation mAP %.2f, test mAP %.2f\n", (long long)at_.best_epoch,
+              at_.best_map, e.metrics.map);
+  print_places(options_.out, options_.pictures);
+}
+
+}  // namespace lucida

@@ -1,0 +1,100 @@
+// A training run: options, the loop, and what it leaves behind in runs/NAME/.
+//
+// Read next:  train/train.cpp      the options of the command line
+//             train/trainer.cpp    the loop: batch -> model -> loss -> backward -> optimizer
+//             train/run_state.h    what is saved and how a run goes on
+//             train/evaluate.h     scores and metrics of a model on a data set
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "datasets/loader.h"
+#include "engine/optimizer.h"
+#include "engine/schedule.h"
+#include "layers/losses/loss.h"
+#include "models/weights.h"
+#include "train/options.h"
+#include "train/run_log.h"
+#include "train/run_state.h"
+
+namespace lucida {
+
+struct TrainOptions {
+  ComputeOptions compute;
+  DataOptions data;
+  std::string labels, observe = "pos=1,neg=0,seed=1200";
+  std::string loss = "ll-r";
+  double delta_rel = -1;
+  std::string model = "resnet50", variant = "v1.5", init;
+  int output_stride = 32;
+  float alpha = 5;
+  bool zero_gamma = false;
+  std::vector<std::string> freeze;
+  int epochs = 10;
+  int64_t max_steps = 0;  // 0: no limit
+  double lr = 1e-5;
+  float head_lr_mult = 10;
+  std::string optimizer = "adam", schedule = "constant";
+  float momentum = 0.9f, weight_decay = 0, ema = 0;
+  bool nesterov = false;
+  double clip = 0, step_factor = 0.1, warmup_epochs = 0;
+  std::vector<int> step_epochs;
+  uint64_t seed = 1;
+  bool flip = true, shuffle = true;
+  double val_frac = 0.2;
+  uint32_t split_seed = 1200;
+  std::string out;  // empty: chosen by data set and loss
+  bool resume = false, overwrite = false, pictures = true;
+  int checkpoint_every = 0;  // steps; 0: at the end of each epoch only
+  std::string config;        // all of the above as TOML
+};
+
+// What is trained on and what judges it. Validation and test labels are the full truth.
+struct TrainData {
+  explicit TrainData(const TrainOptions&);
+  Dataset train, test;
+  LabelMatrix observed;  // N x L of `train`
+  std::vector<int64_t> train_rows, val_rows;
+  bool val_is_test = false;  // --val-frac 0
+  const Dataset& val() const { return val_is_test ? test : train; }
+};
+
+class Trainer {
+ public:
+  explicit Trainer(TrainOptions);
+  void run();  // throws Interrupted after a signal, with the state saved
+
+ private:
+  void resume();
+  void train_epoch();
+  void step(const Batch&);
+  void correct_labels(const Batch&, const Tensor& selected);
+  void validate();
+  void finish();
+  void save_state();
+  [[noreturn]] void stop_interrupted();
+  ModelInfo info() const;
+  LoaderOptions evaluation_loader() const;
+
+  TrainOptions options_;
+  Device device_;
+  TrainData data_;
+  LossKind loss_;
+  ResNetCam model_;
+  std::unique_ptr<ParameterArena> arena_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<WeightAverage> average_;
+  std::unique_ptr<Loader> loader_;
+  Schedule schedule_;
+  RunPosition at_;
+  double last_loss_ = 0;
+  std::unique_ptr<RunLog> log_;
+};
+
+// SIGINT and SIGTERM set a flag that the loop looks at after each batch; a second signal ends the process.
+void watch_for_signals();
+bool interrupted();
+
+}  // namespace lucida

@@ -94,15 +94,15 @@ double average_precision(std::span<const double> scores, std::span<const int8_t>
   const double positives = double(std::count(labels.begin(), labels.end(), int8_t{1}));
   if (positives == 0)
     return 0;
-  double ap = 0, hits = 0, hits_before = 0;
+  double sum = 0, hits = 0, hits_before = 0;
   for (size_t i = 0; i < order.size(); ++i) {
     hits += labels[order[i]] == 1;
     if (i + 1 < order.size() && scores[order[i + 1]] == scores[order[i]])
       continue;  // a threshold takes all equal scores at once
-    ap += (hits - hits_before) / positives * (hits / double(i + 1));
+    sum += (hits - hits_before) * (hits / double(i + 1));
     hits_before = hits;
   }
-  return ap;
+  return sum / positives;
 }
 
 Metrics evaluate_scores(const ScoreMatrix& scores, const LabelMatrix& labels, double threshold) {

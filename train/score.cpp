@@ -9,6 +9,7 @@
 
 #include "datasets/formatted.h"
 #include "datasets/npy.h"
+#include "engine/error.h"
 #include "train/commands.h"
 
 namespace lucida {

@@ -1,0 +1,158 @@
+// What the tests of operations share.
+//
+//     check_close               element by element; NaN and empty tensors fail
+//     check_gradient            the tape against finite differences
+//     for_each_variant          every rung that is linked, on every device present
+//     check_gradients, check_rungs_agree, check_fixture   the cases every layer's test has
+#pragma once
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/autograd.h"
+#include "engine/dispatch.h"
+#include "engine/safetensors.h"
+#include "layers/add.h"
+
+namespace lucida {
+
+std::vector<float> noise(int64_t count, uint64_t seed);  // N(0,1), the same on every machine
+Tensor noise_tensor(Shape, uint64_t seed, float scale = 1);
+// The same, but at least `gap` away from 0: for operations with a kink there.
+Tensor noise_off_zero(Shape, uint64_t seed, float gap);
+Tensor copy_to(const Tensor&, Device);
+
+// |got - want| <= tolerance * (r + |want|), where r is the root mean square of `want`, but at least `unit`: a scale
+// below which values are rounding noise. The condition is false for NaN.
+void check_close(std::span<const float> got, std::span<const float> want, double tolerance, double unit = 0);
+void check_close(const Tensor& got, const Tensor& want, double tolerance, double unit = 0);
+void check_same_bits(const Tensor& got, const Tensor& want);
+
+// The message of the Error that f throws; fails the test when it throws none.
+std::string error_of(const std::function<void()>& f);
+
+using Operation = std::function<Tensor(const std::vector<Tensor>& inputs)>;
+
+struct Differences {
+  // Four points, weights 8 and 1, error of order step^4: steps may be large enough for float's 24 bits. An operation
+  // with kinks needs its inputs 2 * step away from them.
+  double step = 1.0 / 32;
+  double tolerance = 5e-4;
+  int most = 400;  // elements; larger tensors are sampled
+};
+// d/dx of sum of w * f(x), w random, by central differences against what the tape says. A random w sees what a
+// vector of ones hides (the sum over a batch-normalised channel is constant).
+void check_gradient(const Operation& f, const std::vector<Tensor>& inputs, size_t which, Differences = {});
+
+struct Run {
+  Tensor y;
+  std::vector<Tensor> gradients;  // of every input
+};
+// f and its derivative for the given dy (undefined: noise). `times` > 1 uses every input that often: gradients add up.
+Run run_operation(const Operation& f, const std::vector<Tensor>& inputs, Tensor dy = {}, int times = 1);
+
+// While it lives `Kernels` use this rung wherever a device has it.
+template <class Kernels>
+class ForcedRung {
+ public:
+  explicit ForcedRung(int rung) : before_(variants<Kernels>.forced_rung) {
+    variants<Kernels>.forced_rung = rung;
+  }
+  ~ForcedRung() { variants<Kernels>.forced_rung = before_; }
+  ForcedRung(const ForcedRung&) = delete;
+  ForcedRung& operator=(const ForcedRung&) = delete;
+
+ private:
+  int before_;
+};
+
+template <class Kernels>
+void for_each_variant(const std::function<void(Device)>& f, int at_least = 2) {
+  int ran = 0;
+  for (const Variant<Kernels>& v : every<Kernels>()) {
+    const Device device{v.device};
+    const ForcedRung<Kernels> forced(v.rung);
+    INFO(std::string(Kernels::name), " rung ", v.rung, " on ", device, ": ", std::string(v.idea));
+    f(device);
+    const Variant<Kernels>& used = variant_for<Kernels>(device);
+    REQUIRE(used.rung == v.rung);  // f did not switch it back, and no two variants share a number
+    REQUIRE(used.kernels == v.kernels);
+    ++ran;
+  }
+  INFO(std::string(Kernels::name), ": ", ran, " variants ran");
+  REQUIRE(ran >= at_least);
+}
+
+inline std::vector<Tensor> copy_all(const std::vector<Tensor>& tensors, Device device) {
+  std::vector<Tensor> copies;
+  for (const Tensor& t : tensors) copies.push_back(copy_to(t, device));
+  return copies;
+}
+
+// Every gradient of every variant against finite differences; inputs used twice as well.
+template <class Kernels>
+void check_gradients(const Operation& f, const std::vector<Tensor>& inputs, Differences d = {}) {
+  for_each_variant<Kernels>([&](Device device) {
+    const std::vector<Tensor> here = copy_all(inputs, device);
+    const auto twice = [&](const std::vector<Tensor>& in) { return add(f(in), f(in)); };
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      INFO("input ", i);
+      check_gradient(f, here, i, d);
+      check_gradient(twice, here, i, d);
+    }
+  });
+}
+
+// Every variant against rung 0 of the host: result, gradients, gradients added to existing ones.
+template <class Kernels>
+void check_rungs_agree(const Operation& f, const std::vector<Tensor>& inputs, double tolerance,
+                       double unit = 0) {
+  const Run want = [&] {
+    const ForcedRung<Kernels> plain(0);
+    REQUIRE(variant_for<Kernels>(Device{}).rung == 0);
+    return run_operation(f, copy_all(inputs, {}));
+  }();
+  for_each_variant<Kernels>([&](Device device) {
+    const Run got = run_operation(f, copy_all(inputs, device));
+    const Run doubled = run_operation(f, copy_all(inputs, device), {}, 2);
+    check_close(got.y, want.y, tolerance, unit);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      INFO("gradient of input ", i, " ", inputs[i].shape());
+      check_close(got.gradients[i], want.gradients[i], tolerance, unit);
+      check_close(doubled.gradients[i], add(want.gradients[i], want.gradients[i]), tolerance, unit);
+    }
+  });
+}
+
+// Arrays that PyTorch computed, in its layout; made by tests/fixtures/make_fixtures.py.
+class Fixture {
+ public:
+  explicit Fixture(const std::string& name);  // tests/fixtures/NAME.safetensors
+  Tensor tensor(const std::string& name, Device = {}) const;
+  std::vector<float> floats(const std::string& name) const;
+  std::vector<int64_t> integers(const std::string& name) const;
+  bool has(const std::string& name) const { return file_.tensors.contains(name); }
+
+ private:
+  std::string path_;
+  Safetensors file_;
+};
+
+// f on CASE.x ... for the given input names and CASE.dy must give CASE.y and CASE.dx ..., with every variant.
+template <class Kernels>
+void check_fixture(const Fixture& fixture, const std::string& name, const std::vector<std::string>& inputs,
+                   const Operation& f, double tolerance) {
+  for_each_variant<Kernels>([&](Device device) {
+    INFO("fixture ", name);
+    std::vector<Tensor> values;
+    for (const std::string& input : inputs) values.push_back(fixture.tensor(name + "." + input, device));
+    const Run run = run_operation(f, values, fixture.tensor(name + ".dy", device));
+    check_close(run.y, fixture.tensor(name + ".y"), tolerance);
+    for (size_t i = 0; i < inputs.size(); ++i)
+      check_close(run.gradients[i], fixture.tensor(name + ".d" + inputs[i]), tolerance);
+  });
+}
+
+}  // namespace lucida

@@ -41,7 +41,7 @@ struct Loader::State {
 
   int64_t epoch = 0;
   std::vector<int64_t> order;  // rows of the data set as this epoch visits them
-  int64_t handed = 0;          // number of the batch that next() returns next
+  int64_t handed = -1;         // number of the batch that next() returns next
 
   // Guarded by the mutex. Batch b lives in slots[b % slots.size()]; position p belongs to batch p / batch.
   std::mutex mutex;
@@ -221,6 +221,7 @@ void Loader::start(int64_t epoch, int64_t first_batch) {
 
 std::optional<Batch> Loader::next() {
   State& s = *state_;
+  require(s.handed >= 0, "loader: next() before start()");
   while (s.handed < s.batches()) {
     std::unique_lock lock(s.mutex);
     s.open(s.handed + s.options.prefetch);

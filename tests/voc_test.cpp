@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
-#include <numeric>
+#include <algorithm>
 
 #include "datasets/dataset.h"
 #include "engine/error.h"
@@ -14,9 +14,11 @@ using namespace lucida::test;
 namespace {
 
 const char* const xml = R"(<annotation><filename>b.jpg</filename>
-<object><name>train</name><difficult>1</difficult><bndbox><xmax>30</xmax><xmin>11</xmin><ymin>1</ymin><ymax>5.5</ymax></bndbox>
+<object><name>train</name><difficult>1</difficult>
+  <bndbox><xmax>30</xmax><xmin>11</xmin><ymin>1</ymin><ymax>5.5</ymax></bndbox>
   <part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part></object>
-<object><name>cat</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>
+<object><name>cat</name>
+  <bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>
 </annotation>)";
 
 // Three images, classes cat and train (whose lists are called like the split), out of order.

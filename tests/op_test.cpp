@@ -1,0 +1,102 @@
+// `lucida op` without its files: names are checked, outputs and gradients are those of the layers.
+#include "train/op.h"
+
+#include <doctest/doctest.h>
+
+#include "engine/error.h"
+
+namespace lucida {
+namespace {
+
+Tensor vector_of(std::vector<float> values) {
+  return Tensor::from({int64_t(values.size())}, values);
+}
+
+std::vector<float> values_of(const NamedOutputs& outputs, const std::string& name) {
+  for (const auto& [output, tensor] : outputs)
+    if (output == name)
+      return tensor.to_host();
+  FAIL("there is no output " << name);
+  return {};
+}
+
+OpResult run(const std::string& name, OpArguments a, const std::map<std::string, Tensor>& upstream = {},
+             int repeat = 1) {
+  return run_operation(operation_named(name), std::move(a), upstream, repeat);
+}
+
+TEST_CASE("op: conv2d with its gradients, by hand") {
+  // A 1x1 image of two channels, one output: y = 2*3 + 5*7 + 1.
+  OpArguments a{{{"x", Tensor::from({1, 1, 1, 2}, std::vector<float>{2, 5})},
+                 {"weight", Tensor::from({1, 1, 1, 2}, std::vector<float>{3, 7})},
+                 {"bias", vector_of({1})}},
+                {}};
+  const OpResult r = run("conv2d", a, {{"y", Tensor::full({1, 1, 1, 1}, 10)}}, 3);
+  CHECK(values_of(r.outputs, "y") == std::vector<float>{42});
+  CHECK(values_of(r.gradients, "dx") == std::vector<float>{30, 70});  // of one run, not the sum of three
+  CHECK(values_of(r.gradients, "dweight") == std::vector<float>{20, 50});
+  CHECK(values_of(r.gradients, "dbias") == std::vector<float>{10});
+  CHECK(r.times.forward_ms.size() == 3);
+  CHECK(r.times.backward_ms.size() == 3);
+  CHECK(run("conv2d", a).gradients.empty());
+}
+
+TEST_CASE("op: batchnorm2d gives the updated statistics and leaves its inputs alone") {
+  OpArguments a{{{"x", Tensor::from({2, 1, 1, 1}, std::vector<float>{1, 3})},
+                 {"gamma", vector_of({1})},
+                 {"beta", vector_of({0})},
+                 {"running_mean", vector_of({0})},
+                 {"running_var", vector_of({1})}},
+                {{"momentum", "0.5"}, {"eps", "0"}}};
+  const OpResult r = run("batchnorm2d", a, {}, 2);
+  CHECK(values_of(r.outputs, "y") == std::vector<float>{-1, 1});
+  CHECK(values_of(r.outputs, "running_mean") == std::vector<float>{1});
+  CHECK(values_of(r.outputs, "running_var") == std::vector<float>{1.5f});  // unbiased variance 2
+  CHECK(a.inputs.at("running_mean").item() == 0);
+  a.settings = {{"mode", "eval"}, {"eps", "0"}, {"relu", "1"}};
+  a.inputs["skip"] = Tensor::from({2, 1, 1, 1}, std::vector<float>{-5, 1});
+  CHECK(values_of(run("batchnorm2d", a).outputs, "y") == std::vector<float>{0, 4});
+  a.settings["relu"] = "0";
+  CHECK(values_of(run("batchnorm2d", a).outputs, "y") == std::vector<float>{-4, 4});
+}
+
+TEST_CASE("op: a loss has its gradient without being asked, and what it selected") {
+  OpArguments a{{{"logits", Tensor::from({1, 2}, std::vector<float>{0, 3})},
+                 {"labels", Tensor::from({1, 2}, std::vector<float>{1, 0})}},
+                {{"kind", "an"}}};
+  const OpResult an = run("loss", a);
+  CHECK(values_of(an.gradients, "dlogits")[0] == doctest::Approx(-0.25));
+  CHECK(an.outputs.size() == 1);
+  a.settings = {{"kind", "ll-r"}, {"epoch", "2"}, {"delta_rel", "0.5"}};
+  const OpResult rejected = run("loss", a);
+  CHECK(values_of(rejected.outputs, "selected") == std::vector<float>{0, 1});
+  CHECK(values_of(rejected.gradients, "dlogits")[1] == 0);
+}
+
+TEST_CASE("op: upstream gradients of several outputs add up") {
+  OpArguments a{{{"x", Tensor::full({1, 1, 1, 1}, 2)},
+                 {"weight", Tensor::full({1, 1, 1, 1}, 3)},
+                 {"bias", vector_of({0})}},
+                {{"alpha", "5"}}};
+  const Tensor maps = Tensor::full({1, 1, 1, 1}, 1), logits = Tensor::full({1, 1}, 10);
+  const OpResult r = run("cam_head", a, {{"maps", maps}, {"logits", logits}});
+  CHECK(values_of(r.outputs, "logits") == std::vector<float>{30});
+  CHECK(values_of(r.gradients, "dx") == std::vector<float>{15 + 150});
+}
+
+TEST_CASE("op: wrong names and values are errors that name the known ones") {
+  CHECK_THROWS_WITH_AS(operation_named("conv3d"), doctest::Contains("did you mean 'conv2d'"), Error);
+  const OpArguments x{{{"x", vector_of({1})}}, {}};
+  CHECK_THROWS_WITH_AS(run("add", x), doctest::Contains("Known: a, b"), Error);
+  CHECK_THROWS_WITH_AS(run("conv2d", x), doctest::Contains("weight [O,I,R,S] is missing"), Error);
+  OpArguments wrong = x;
+  wrong.settings = {{"alhpa", "2"}};
+  CHECK_THROWS_WITH_AS(run("boostlu", wrong), doctest::Contains("did you mean 'alpha'"), Error);
+  wrong.settings = {{"alpha", "2x"}};
+  CHECK_THROWS_WITH_AS(run("boostlu", wrong), doctest::Contains("must be a number"), Error);
+  CHECK_THROWS_AS(run("relu", x, {{"z", vector_of({1})}}), Error);
+  CHECK_THROWS_AS(run("relu", x, {{"y", vector_of({1, 2})}}), Error);
+}
+
+}  // namespace
+}  // namespace lucida

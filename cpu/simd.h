@@ -10,6 +10,9 @@
 #pragma once
 #include <cstring>
 #include <utility>
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 namespace lucida::simd {
 
@@ -46,6 +49,42 @@ inline Vec load_first(const float* p, int count) {
 }
 inline void store_first(float* p, Vec v, int count) {
   std::memcpy(p, &v, size_t(count) * sizeof(float));
+}
+
+// Past the caches: without it a store first reads the line that it is going to overwrite. p must be aligned to
+// a vector, and fence() must run before another thread reads.
+inline void store_past_caches(float* p, Vec v) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(p, v);
+#elif defined(__AVX__)
+  _mm256_stream_ps(p, v);
+#else
+  store(p, v);
+#endif
+}
+inline void fence() {
+#if defined(__AVX__)
+  _mm_sfence();
+#endif
+}
+
+// The two ways through a row: whole vectors, and what is left at its end.
+struct Whole {
+  Vec load(const float* p) const { return simd::load(p); }
+  void store(float* p, Vec v) const { simd::store(p, v); }
+};
+struct First {
+  int count;
+  Vec load(const float* p) const { return load_first(p, count); }
+  void store(float* p, Vec v) const { store_first(p, v, count); }
+};
+// body(Whole or First, index) for all vectors of a row.
+template <class Body>
+[[gnu::always_inline]] inline void across(int length, const Body& body) {
+  int i = 0;
+  for (; i + lanes <= length; i += lanes) body(Whole{}, i);
+  if (i < length)
+    body(First{length - i}, i);
 }
 
 inline Vec max(Vec a, Vec b) {

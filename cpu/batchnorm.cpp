@@ -1,0 +1,258 @@
+// BatchNorm, rung 1: x is [rows, channels], a row's channels fill vectors, rows are taken in blocks.
+//
+//   statistics   a block of rows stays in the second-level cache and is read twice there: its mean, then the
+//                squares around that mean. Blocks are merged (Chan et al., 1979):
+//                    delta = mean_b - mean_a
+//                    mean  = mean_a + delta * n_b / n
+//                    M2    = M2_a + M2_b + delta^2 * n_a * n_b / n          var = M2 / n
+//   reduce       sums of g and g * (x - mean) of a block in float, blocks in double; rstd once at the end
+//   normalize, apply   one pass, every operand read once and written once
+//
+// All four wait for memory, so what counts is the number of passes over tensors: 1, 2-3, 2-3 and 3-5.
+// Chunks of rows depend on the sizes alone and are merged in order: the same bits with any number of threads.
+//
+// Read next: layers/batchnorm.cpp, cpu/simd.h, tests/batchnorm_test.cpp
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "cpu/simd.h"
+#include "engine/parallel.h"
+#include "layers/batchnorm.h"
+
+namespace lucida {
+namespace {
+
+using namespace simd;
+using Sizes = BatchNormKernels::Sizes;
+
+constexpr int group = 8;                      // rows added in registers before a running sum is touched
+constexpr int64_t block_bytes = 128 << 10;    // fits the second-level cache beside two other operands
+constexpr int64_t streaming_bytes = 8 << 20;  // larger results leave the caches before they are read again
+
+int64_t block_rows(Sizes z) {
+  return std::max<int64_t>(64, block_bytes / int64_t(sizeof(float)) / z.channels);
+}
+int64_t chunks_of(Sizes z) {
+  return reduction_chunks(z.rows, block_rows(z));
+}
+
+// sums[s][c] += term(vector kind, element, c)[s] over the rows [begin, end), `group` rows at a time: a group's
+// rows are read side by side, as many streams as the prefetcher follows, and a running sum is touched once.
+template <size_t Sums, class Term>
+void add_rows(int64_t begin, int64_t end, int channels, float* sums, const Term& term) {
+  for (int64_t row = begin; row < end; row += group) {
+    const int64_t rows = std::min<int64_t>(group, end - row);
+    across(channels, [&](auto part, int c) {
+      std::array<Vec, Sums> total{};
+      int64_t i = row * channels + c;
+      for (int64_t r = 0; r < rows; ++r, i += channels) {
+        const std::array<Vec, Sums> added = term(part, i, c);
+        for (size_t s = 0; s < Sums; ++s) total[s] += added[s];
+      }
+      for (size_t s = 0; s < Sums; ++s) {
+        float* sum = sums + int64_t(s) * channels + c;
+        part.store(sum, part.load(sum) + total[s]);
+      }
+    });
+  }
+}
+
+// Count, mean and summed squares around it of some rows, per channel.
+struct Moments {
+  double count = 0;
+  std::vector<double> mean, squares;
+
+  explicit Moments(int channels) : mean(size_t(channels)), squares(size_t(channels)) {}
+
+  void merge(double other_count, double other_mean, double other_squares, size_t c) {
+    const double total = count + other_count, delta = other_mean - mean[c];
+    mean[c] += delta * other_count / total;
+    squares[c] += other_squares + delta * delta * count * other_count / total;
+  }
+  // A block: its mean as first computed, and the sums of d = x - mean and of d^2.
+  void merge(double rows, const float* first_mean, const float* sums) {
+    for (size_t c = 0; c < mean.size(); ++c) {
+      const double d = sums[c], d2 = sums[mean.size() + c];
+      merge(rows, first_mean[c] + d / rows, d2 - d * d / rows, c);
+    }
+    count += rows;
+  }
+  void merge(const Moments& other) {
+    for (size_t c = 0; c < mean.size(); ++c) merge(other.count, other.mean[c], other.squares[c], c);
+    count += other.count;
+  }
+};
+
+// The moments of the rows [begin, end), block after block. The second pass over a block also sums the
+// deviations themselves: what they miss of 0 corrects the first pass's rounding. Meanwhile the next block is
+// on its way from memory.
+Moments moments_of(Sizes z, const float* x, int64_t begin, int64_t end) {
+  Moments all(z.channels);
+  const size_t channels = size_t(z.channels);
+  const int64_t ahead = block_rows(z) * z.channels;
+  std::vector<float> mean(channels), sums(2 * channels);
+  for (int64_t row = begin; row < end; row += block_rows(z)) {
+    const int64_t last = std::min(end, row + block_rows(z));
+    const float share = 1.0f / float(last - row);
+    std::fill(mean.begin(), mean.end(), 0.0f);
+    add_rows<1>(row, last, z.channels, mean.data(),
+                [&](auto part, int64_t i, int) { return std::array{part.load(x + i)}; });
+    for (float& m : mean) m *= share;
+    std::fill(sums.begin(), sums.end(), 0.0f);
+    add_rows<2>(row, last, z.channels, sums.data(), [&](auto part, int64_t i, int c) {
+      __builtin_prefetch(x + i + ahead, 0, 2);
+      const Vec d = part.load(x + i) - part.load(mean.data() + c);
+      return std::array{d, d * d};
+    });
+    all.merge(double(last - row), mean.data(), sums.data());
+  }
+  return all;
+}
+
+void statistics(Sizes z, const float* x, float* mean, float* var) {
+  const int64_t chunks = chunks_of(z);
+  std::vector<Moments> partial(size_t(chunks), Moments(0));
+  parallel_tasks(chunks, [&](int64_t i) {
+    partial[size_t(i)] = moments_of(z, x, z.rows * i / chunks, z.rows * (i + 1) / chunks);
+  });
+  Moments all(z.channels);
+  for (const Moments& m : partial) all.merge(m);
+  for (int c = 0; c < z.channels; ++c) {
+    mean[c] = float(all.mean[size_t(c)]);
+    var[c] = float(all.squares[size_t(c)] / all.count);
+  }
+}
+
+// body(row) for all rows, shared among the threads.
+template <class Body>
+void every_row(Sizes z, const Body& body) {
+  parallel_for(z.rows, std::max<int64_t>(1, 8192 / z.channels), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) body(row * z.channels);
+    fence();
+  });
+}
+
+// Whether a result should bypass the caches: too large to stay in them, and all its vectors aligned.
+bool streams(Sizes z, const float* to) {
+  return z.channels % lanes == 0 && reinterpret_cast<uintptr_t>(to) % sizeof(Vec) == 0 &&
+         z.rows * z.channels * int64_t(sizeof(float)) >= streaming_bytes;
+}
+
+template <bool Stream, class Part>
+void put(Part part, float* to, Vec v) {
+  if constexpr (Stream)
+    store_past_caches(to, v);
+  else
+    part.store(to, v);
+}
+
+template <bool Skip, bool Relu, bool Stream>
+void normalize_as(Sizes z, const float* x, const float* scale, const float* shift, const float* skip,
+                  float* y) {
+  every_row(z, [&](int64_t row) {
+    across(z.channels, [&](auto part, int c) {
+      Vec v = part.load(x + row + c) * part.load(scale + c) + part.load(shift + c);
+      if constexpr (Skip)
+        v += part.load(skip + row + c);
+      if constexpr (Relu)
+        v = max(v, Vec{});
+      put<Stream>(part, y + row + c, v);
+    });
+  });
+}
+
+void normalize(Sizes z, const float* x, const float* scale, const float* shift, const float* skip, bool relu,
+               float* y) {
+  using Kernel = decltype(&normalize_as<false, false, false>);
+  static constexpr Kernel kernels[2][2][2] = {
+      {{normalize_as<false, false, false>, normalize_as<false, false, true>},
+       {normalize_as<false, true, false>, normalize_as<false, true, true>}},
+      {{normalize_as<true, false, false>, normalize_as<true, false, true>},
+       {normalize_as<true, true, false>, normalize_as<true, true, true>}}};
+  kernels[skip != nullptr][relu][streams(z, y)](z, x, scale, shift, skip, y);
+}
+
+// g = dy where y > 0; y null: dy.
+template <bool Mask, class Part>
+Vec masked(Part part, const float* y, const float* dy) {
+  const Vec g = part.load(dy);
+  if constexpr (Mask)
+    return part.load(y) > Vec{} ? g : Vec{};
+  return g;
+}
+
+// sums[c] and sums[channels + c] of the rows [begin, end).
+template <bool Mask>
+void reduce_rows(Sizes z, const float* x, const float* y, const float* dy, const float* mean, int64_t begin,
+                 int64_t end, double* sums) {
+  std::vector<float> block(size_t(z.channels) * 2);
+  for (int64_t first = begin; first < end; first += block_rows(z)) {
+    std::fill(block.begin(), block.end(), 0.0f);
+    add_rows<2>(first, std::min(end, first + block_rows(z)), z.channels, block.data(),
+                [&](auto part, int64_t i, int c) {
+                  const Vec g = masked<Mask>(part, y + i, dy + i);
+                  return std::array{g, g * (part.load(x + i) - part.load(mean + c))};
+                });
+    for (size_t c = 0; c < block.size(); ++c) sums[c] += block[c];
+  }
+}
+
+void reduce(Sizes z, const float* x, const float* y, const float* dy, const float* mean, const float* rstd,
+            float* sum_dy, float* sum_dy_xhat) {
+  const int64_t chunks = chunks_of(z), width = 2 * int64_t{z.channels};
+  std::vector<double> partial(size_t(chunks * width), 0.0);
+  parallel_tasks(chunks, [&](int64_t i) {
+    const auto kernel = y ? reduce_rows<true> : reduce_rows<false>;
+    kernel(z, x, y, dy, mean, z.rows * i / chunks, z.rows * (i + 1) / chunks, partial.data() + i * width);
+  });
+  for (int c = 0; c < z.channels; ++c) {
+    double sum = 0, sum_x = 0;
+    for (int64_t i = 0; i < chunks; ++i) {
+      sum += partial[size_t(i * width + c)];
+      sum_x += partial[size_t(i * width + z.channels + c)];
+    }
+    sum_dy[c] = float(sum);
+    sum_dy_xhat[c] = float(sum_x * rstd[c]);
+  }
+}
+
+// Writes or adds; only a write may bypass the caches.
+template <bool Stream, class Part>
+void put_gradient(Part part, GradSlot slot, int64_t i, Vec v) {
+  if (slot.accumulate)
+    part.store(slot.data + i, part.load(slot.data + i) + v);
+  else
+    put<Stream>(part, slot.data + i, v);
+}
+
+template <bool Mask, bool Stream>
+void apply_as(Sizes z, const float* x, const float* y, const float* dy, const float* a, const float* b,
+              const float* c, GradSlot dx, GradSlot dskip) {
+  every_row(z, [&](int64_t row) {
+    across(z.channels, [&](auto part, int ch) {
+      const int64_t i = row + ch;
+      const Vec g = masked<Mask>(part, y + i, dy + i);
+      if (dx)
+        put_gradient<Stream>(
+            part, dx, i, part.load(a + ch) * g + (part.load(b + ch) * part.load(x + i) + part.load(c + ch)));
+      if (dskip)
+        put_gradient<Stream>(part, dskip, i, g);
+    });
+  });
+}
+
+void apply(Sizes z, const float* x, const float* y, const float* dy, const float* a, const float* b,
+           const float* c, GradSlot dx, GradSlot dskip) {
+  const auto kernel = streams(z, dx.data) && streams(z, dskip.data)
+                          ? (y ? apply_as<true, true> : apply_as<false, true>)
+                          : (y ? apply_as<true, false> : apply_as<false, false>);
+  kernel(z, x, y, dy, a, b, c, dx, dskip);
+}
+
+constexpr BatchNormKernels table{statistics, normalize, reduce, apply};
+const Provide<BatchNormKernels> provide{
+    {Device::cpu, 1, "rows in blocks, channels in vectors, fused with relu and add", &table}};
+
+}  // namespace
+}  // namespace lucida

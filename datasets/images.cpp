@@ -33,6 +33,18 @@ uint32_t big_endian(std::string_view bytes, size_t at, int count) {
        " bytes; fetch it again, or leave it out with --skip-bad");
 }
 
+// Huffman tables (marker C4): a byte of class and number, 16 counts of codes by length, then the codes' symbols.
+// stb 2.27 trusts the counts; more than 256 codes would be written past its table.
+void check_huffman_tables(std::string_view data, const std::string& name) {
+  while (!data.empty()) {
+    size_t codes = 0;
+    for (size_t i = 1; i <= 16 && i < data.size(); ++i) codes += uint8_t(data[i]);
+    require(codes <= 256 && 17 + codes <= data.size(), name, ": damaged (a Huffman table of ", codes,
+            " codes)");
+    data.remove_prefix(17 + codes);
+  }
+}
+
 // JPEG (ITU-T T.81, annex B): segments FF marker length data; after a start of scan (DA), coded data in
 // which FF is followed by 00 or by a restart marker D0..D7; at the end FF D9. Without it, data is missing.
 void check_jpeg(std::string_view bytes, const std::string& name) {
@@ -53,7 +65,10 @@ void check_jpeg(std::string_view bytes, const std::string& name) {
     if (frame && at + 9 <= bytes.size())
       require(uint8_t(bytes[at + 8]) != 4, name,
               ": a CMYK JPEG; convert it to RGB, or leave it out with --skip-bad");
-    at += 1 + big_endian(bytes, at + 1, 2);
+    const size_t length = big_endian(bytes, at + 1, 2);
+    if (marker == 0xC4 && length >= 2)
+      check_huffman_tables(bytes.substr(at + 3, length - 2), name);
+    at += 1 + length;
   }
   fail_cut_off(name, bytes);
 }

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <regex>
 #include <sstream>
 #include <type_traits>
 #include <utility>
@@ -41,11 +40,16 @@ Header find_header(std::string_view bytes, const std::string& origin) {
   return {std::string(bytes.substr(start, length)), start + length};
 }
 
-std::string field(const std::string& dict, const char* pattern, const char* what, const std::string& origin) {
-  std::smatch match;
-  require(dict.size() < 65536 && std::regex_search(dict, match, std::regex(pattern)), origin,
-          ": the header at byte 10 has no valid ", what, ": ", dict.substr(0, 120));
-  return match[1];
+// What stands between `open` and `close` after 'name': in the dict.
+std::string field(const Header& header, const std::string& name, char open, char close,
+                  const std::string& origin) {
+  const size_t key = header.dict.find("'" + name + "':");
+  const size_t first =
+      key == std::string::npos ? key : header.dict.find_first_not_of(' ', key + name.size() + 3);
+  const size_t last = first == std::string::npos ? first : header.dict.find(close, first + 1);
+  require(last != std::string::npos && header.dict[first] == open, origin, ": no valid '", name,
+          "' in the header at byte 10: ", header.dict.substr(0, 120));
+  return header.dict.substr(first + 1, last - first - 1);
 }
 
 void set_type(NpyArray& array, const std::string& descr) {
@@ -234,14 +238,14 @@ NpyArray parse_npy(std::string_view bytes, const std::string& origin) {
   const Header header = find_header(bytes, origin);
   NpyArray array;
   array.origin = origin;
-  set_type(array, field(header.dict, "'descr':\\s*'([^']*)'", "'descr'", origin));
-  const bool fortran =
-      field(header.dict, "'fortran_order':\\s*(True|False)", "'fortran_order'", origin) == "True";
-  set_shape(array, field(header.dict, "'shape':\\s*\\(([^)]*)\\)", "'shape'", origin),
-            bytes.size() - header.end);
+  set_type(array, field(header, "descr", '\'', '\'', origin));
+  const bool column_major = header.dict.find("'fortran_order': True") != std::string::npos;
+  require(column_major || header.dict.find("'fortran_order': False") != std::string::npos, origin,
+          ": no valid 'fortran_order' in the header at byte 10: ", header.dict.substr(0, 120));
+  set_shape(array, field(header, "shape", '(', ')', origin), bytes.size() - header.end);
   const char* first = bytes.data() + header.end;
   array.bytes.assign(first, first + array.count() * array.item_bytes);
-  if (fortran && array.shape.size() > 1)
+  if (column_major && array.shape.size() > 1)
     turn_row_major(array);
   return array;
 }

@@ -66,6 +66,8 @@ void check_jpeg(std::string_view bytes, const std::string& name) {
       require(uint8_t(bytes[at + 8]) != 4, name,
               ": a CMYK JPEG; convert it to RGB, or leave it out with --skip-bad");
     const size_t length = big_endian(bytes, at + 1, 2);
+    if (at + 1 + length > bytes.size())
+      break;
     if (marker == 0xC4 && length >= 2)
       check_huffman_tables(bytes.substr(at + 3, length - 2), name);
     at += 1 + length;

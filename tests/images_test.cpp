@@ -93,6 +93,9 @@ TEST_CASE("images: bad files are named, with the reason") {
   CHECK(contains(message(s.write("text.jpg", "<html>not found</html>")), "text.jpg: neither"));
   CHECK(contains(message(fixtures + "cmyk.jpg"), "cmyk.jpg: a CMYK JPEG"));
   CHECK(contains(message(s.path()), s.path()));
+  std::string table = read_file(fixtures + "baseline.jpg");
+  table[table.find("\xFF\xC4") + 5] = 'z';
+  CHECK(contains(message(s.write("table.jpg", table)), "table.jpg: damaged (a Huffman table of"));
   std::string damaged = read_file(fixtures + "rgb.png");
   damaged[damaged.size() / 2] ^= 1;
   CHECK(contains(message(s.write("damaged.png", damaged)), "damaged.png: the chunk at byte"));

@@ -13,6 +13,7 @@
 
 #include "engine/autograd.h"
 #include "engine/dispatch.h"
+#include "engine/parallel.h"
 #include "engine/safetensors.h"
 #include "layers/add.h"
 
@@ -29,6 +30,17 @@ Tensor copy_to(const Tensor&, Device);
 void check_close(std::span<const float> got, std::span<const float> want, double tolerance, double unit = 0);
 void check_close(const Tensor& got, const Tensor& want, double tolerance, double unit = 0);
 void check_same_bits(const Tensor& got, const Tensor& want);
+
+class UseThreads {  // this many threads while it lives
+ public:
+  explicit UseThreads(int n) : before_(threads()) { set_threads(n); }
+  ~UseThreads() { set_threads(before_); }
+  UseThreads(const UseThreads&) = delete;
+  UseThreads& operator=(const UseThreads&) = delete;
+
+ private:
+  int before_;
+};
 
 // The message of the Error that f throws; fails the test when it throws none.
 std::string error_of(const std::function<void()>& f);

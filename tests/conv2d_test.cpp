@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "engine/parallel.h"
 #include "engine/random.h"
 #include "tests/check.h"
 
@@ -14,8 +13,9 @@ struct Case {
   bool operator==(const Case&) const = default;
 };
 std::ostream& operator<<(std::ostream& out, const Case& z) {
-  return out << "x [" << z.n << ',' << z.h << ',' << z.w << ',' << z.c << "] weight [" << z.k << ',' << z.r << ','
-             << z.s << ',' << z.c << "] stride " << z.stride << " pad " << z.pad << " dilation " << z.dilation;
+  return out << "x [" << z.n << ',' << z.h << ',' << z.w << ',' << z.c << "] weight [" << z.k << ',' << z.r
+             << ',' << z.s << ',' << z.c << "] stride " << z.stride << " pad " << z.pad << " dilation "
+             << z.dilation;
 }
 
 Operation operation(const Case& z) {
@@ -46,8 +46,9 @@ std::vector<Case> drawn_cases(int count, uint64_t seed) {
   std::vector<Case> cases;
   for (uint64_t i = 0; int(cases.size()) < count; ++i) {
     const auto draw = [&](uint32_t below, uint32_t what) { return int(random.below(below, i, what)); };
-    Case z{1 + draw(3, 0), 1 + draw(11, 1),       1 + draw(13, 2), channels[draw(11, 3)], channels[draw(11, 4)], 0,
-           0,              1 + draw(3, 5), draw(4, 6),      1 + draw(3, 7)};
+    Case z{
+        1 + draw(3, 0), 1 + draw(11, 1), 1 + draw(13, 2), channels[draw(11, 3)], channels[draw(11, 4)], 0, 0,
+        1 + draw(3, 5), draw(4, 6),      1 + draw(3, 7)};
     z.r = kernels[draw(6, 8)];
     z.s = draw(3, 9) ? z.r : kernels[draw(6, 10)];  // a third of the kernels is not square
     if (fits(z) && multiplications(z) < 1e6)
@@ -66,18 +67,17 @@ const std::vector<Case> gradient_cases = {
     {1, 6, 5, 1, 3, 4, 2, 1, 3, 1},  // even, not square, pad 3
     {2, 2, 1, 3, 2, 3, 3, 1, 1, 1},  // image smaller than kernel
     {1, 9, 9, 3, 2, 7, 7, 2, 3, 1},  // the stem
-    {1, 1, 1, 1, 1, 1, 1, 1, 0, 1},
-    {1, 9, 7, 2, 2, 3, 2, 3, 2, 3},  // everything at once
+    {1, 1, 1, 1, 1, 1, 1, 1, 0, 1}, {1, 9, 7, 2, 2, 3, 2, 3, 2, 3},  // everything at once
 };
 
 // What ResNet has, in small, and what breaks tiles.
 const std::vector<Case> ugly_cases = {
-    {1, 14, 14, 17, 33, 3, 3, 1, 1, 1}, {3, 7, 7, 33, 65, 1, 1, 1, 0, 1},   {2, 9, 11, 3, 64, 7, 7, 2, 3, 1},
-    {1, 7, 7, 130, 31, 3, 3, 1, 1, 1},  {1, 8, 8, 64, 64, 3, 3, 2, 1, 1},   {1, 13, 13, 16, 16, 3, 3, 1, 2, 2},
-    {1, 12, 5, 64, 130, 1, 1, 2, 0, 1}, {1, 2, 2, 65, 17, 3, 3, 1, 1, 1},   {5, 1, 1, 130, 20, 1, 1, 1, 0, 1},
-    {1, 3, 17, 1, 1, 3, 3, 1, 1, 1},    {1, 31, 2, 5, 8, 5, 2, 1, 1, 1},    {2, 6, 6, 8, 32, 2, 2, 2, 0, 1},
-    {1, 10, 10, 4, 48, 3, 3, 1, 4, 4},  {4, 4, 4, 32, 32, 3, 3, 1, 1, 1},   {1, 5, 5, 7, 11, 5, 5, 1, 0, 1},
-    {1, 1, 1, 1, 1, 1, 1, 1, 0, 1},     {1, 1, 100, 3, 16, 1, 3, 1, 0, 1},  {7, 2, 3, 1, 130, 2, 3, 1, 0, 1},
+    {1, 14, 14, 17, 33, 3, 3, 1, 1, 1}, {3, 7, 7, 33, 65, 1, 1, 1, 0, 1},  {2, 9, 11, 3, 64, 7, 7, 2, 3, 1},
+    {1, 7, 7, 130, 31, 3, 3, 1, 1, 1},  {1, 8, 8, 64, 64, 3, 3, 2, 1, 1},  {1, 13, 13, 16, 16, 3, 3, 1, 2, 2},
+    {1, 12, 5, 64, 130, 1, 1, 2, 0, 1}, {1, 2, 2, 65, 17, 3, 3, 1, 1, 1},  {5, 1, 1, 130, 20, 1, 1, 1, 0, 1},
+    {1, 3, 17, 1, 1, 3, 3, 1, 1, 1},    {1, 31, 2, 5, 8, 5, 2, 1, 1, 1},   {2, 6, 6, 8, 32, 2, 2, 2, 0, 1},
+    {1, 10, 10, 4, 48, 3, 3, 1, 4, 4},  {4, 4, 4, 32, 32, 3, 3, 1, 1, 1},  {1, 5, 5, 7, 11, 5, 5, 1, 0, 1},
+    {1, 1, 1, 1, 1, 1, 1, 1, 0, 1},     {1, 1, 100, 3, 16, 1, 3, 1, 0, 1}, {7, 2, 3, 1, 130, 2, 3, 1, 0, 1},
 };
 
 TEST_CASE("conv2d: gradients of x, weight and bias") {
@@ -115,27 +115,28 @@ TEST_CASE("conv2d: without bias, and when only one input wants a gradient") {
       const Tensor y = operation(z)(in);
       tape.backward(y, noise_tensor(y.shape(), 77));
       for (size_t i : {0, 1, 2}) CHECK(in[i].has_grad() == (i == which));
-      check_close(in[which].grad(), run_operation(operation(z), copy_all(all, device)).gradients[which], 1e-6);
+      check_close(in[which].grad(), run_operation(operation(z), copy_all(all, device)).gradients[which],
+                  1e-6);
     }
   });
 }
 
 TEST_CASE("conv2d: the same bits with any number of threads") {
-  const int before = threads();
   for (const Case& z : {ugly_cases[0], ugly_cases[1], ugly_cases[2], ugly_cases[3], ugly_cases[5]})
     for_each_variant<Conv2dKernels>([&](Device device) {
       CAPTURE(z);
-      set_threads(1);
-      const Run want = run_operation(operation(z), copy_all(inputs(z), device));
+      const auto run = [&](int n) {
+        const UseThreads these(n);
+        return run_operation(operation(z), copy_all(inputs(z), device));
+      };
+      const Run want = run(1);
       for (int n : {2, 3, 5}) {
         CAPTURE(n);
-        set_threads(n);
-        const Run got = run_operation(operation(z), copy_all(inputs(z), device));
+        const Run got = run(n);
         check_same_bits(got.y, want.y);
         for (size_t i = 0; i < 3; ++i) check_same_bits(got.gradients[i], want.gradients[i]);
       }
     });
-  set_threads(before);
 }
 
 TEST_CASE("conv2d: equals PyTorch") {

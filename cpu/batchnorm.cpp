@@ -26,9 +26,8 @@ namespace {
 using namespace simd;
 using Sizes = BatchNormKernels::Sizes;
 
-constexpr int group = 8;                      // rows added in registers before a running sum is touched
-constexpr int64_t block_bytes = 128 << 10;    // fits the second-level cache beside two other operands
-constexpr int64_t streaming_bytes = 8 << 20;  // larger results leave the caches before they are read again
+constexpr int group = 8;                    // rows added in registers before a running sum is touched
+constexpr int64_t block_bytes = 128 << 10;  // fits the second-level cache beside two other operands
 
 int64_t block_rows(Sizes z) {
   return std::max<int64_t>(64, block_bytes / int64_t(sizeof(float)) / z.channels);
@@ -135,8 +134,8 @@ void every_row(Sizes z, const Body& body) {
 
 // Whether a result should bypass the caches: too large to stay in them, and all its vectors aligned.
 bool streams(Sizes z, const float* to) {
-  return z.channels % lanes == 0 && reinterpret_cast<uintptr_t>(to) % sizeof(Vec) == 0 &&
-         z.rows * z.channels * int64_t(sizeof(float)) >= streaming_bytes;
+  return z.channels % lanes == 0 && aligned(to) &&
+         z.rows * z.channels * int64_t(sizeof(float)) >= leaves_caches;
 }
 
 template <bool Stream, class Part>

@@ -100,11 +100,17 @@ void repeat_last(Address* address, int64_t count, int64_t stride) {
   std::fill(address + count, address + stride, address[count - 1]);
 }
 
+bool leaves_caches(const float* c, int64_t rows, int columns) {
+  return rows * columns * int64_t(sizeof(float)) >= simd::leaves_caches && columns % simd::lanes == 0 &&
+         simd::aligned(c);
+}
+
 void forward(const Conv2dSizes& z, const float* x, const float* weight, const float* bias, float* y) {
   const ImageTaps image(z, x);
   const TapGrid& grid = image.grid;
   const int64_t filter = int64_t{z.r} * z.s * z.c;
-  IndirectProduct product{z.pixels(), z.k, grid.count(), image.depth, bias, false, {}, {}};
+  IndirectProduct product{z.pixels(), z.k, grid.count(), image.depth, bias, false, false, {}, {}};
+  product.past_caches = leaves_caches(y, product.rows, z.k);
   product.addresses = [&](int64_t first, int64_t count, int64_t stride, const float** a, float** c) {
     grid.addresses(first, count, stride, a);
     for (int t = 0; t < grid.count(); ++t) repeat_last(a + t * stride, count, stride);
@@ -164,7 +170,9 @@ void backward_phase(const Phase& phase, const float* dy, const float* weight) {
   if (positions.empty())
     return clear_phase(phase);
   const int64_t filter = int64_t{z.r} * z.s * z.c;
-  IndirectProduct product{phase.pixels(), z.c, grid.count(), z.k, nullptr, phase.dx.accumulate, {}, {}};
+  IndirectProduct product{phase.pixels(),      z.c,   grid.count(), z.k, nullptr,
+                          phase.dx.accumulate, false, {},           {}};
+  product.past_caches = leaves_caches(phase.dx.data, product.rows, z.c);
   product.addresses = [&](int64_t first, int64_t count, int64_t stride, const float** a, float** c) {
     grid.addresses(first, count, stride, a);
     for (int t = 0; t < grid.count(); ++t) repeat_last(a + t * stride, count, stride);

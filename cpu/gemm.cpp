@@ -39,9 +39,11 @@ void multiply_panel(const IndirectProduct& p, const Chunk& chunk, bool first_chu
   const float* const from = p.start ? p.start + column : zero_row;
   const float* const shared[tile_rows] = {from, from, from, from, from, from};
   const bool from_c = p.accumulate || !first_chunk;
+  const bool past_caches = p.past_caches && chunk.depth == p.taps * p.depth && !p.accumulate;
   for (int64_t i = 0; i < rows; i += tile_rows) {
     const TileProduct tile{
-        a + i, rows, 1, chunk.segments, packed, from_c ? c + i : shared, from_c ? column : 0, c + i, column};
+        a + i, rows,   1,          chunk.segments, packed, from_c ? c + i : shared, from_c ? column : 0,
+        c + i, column, past_caches};
     if (count == width)
       kernel(tile);
     else
@@ -71,6 +73,7 @@ void multiply_block(const IndirectProduct& p, const std::vector<Chunk>& chunks, 
         multiply_panel(p, chunk, &chunk == &chunks.front(), column, padded, a.data(), c.data(), packed);
       }
   }
+  simd::fence();
 }
 
 }  // namespace

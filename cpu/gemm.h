@@ -28,6 +28,7 @@ struct IndirectProduct {
   int columns, taps, depth;
   const float* start;  // one value a column, or null for 0
   bool accumulate;     // start from what C holds instead
+  bool past_caches;    // C is aligned and too large to stay in the caches: write it around them
   // a[tap * stride + i] and c[i] for the rows first + i, i < stride; rows past `count` repeat the last one.
   std::function<void(int64_t first, int64_t count, int64_t stride, const float** a, float** c)> addresses;
   // B's rows of one segment, `width` columns from `column`, to packed[k * width]; columns past the end are 0.

@@ -45,6 +45,7 @@ struct TileProduct {
   int64_t start_column;
   float* const* c;  // addresses of the rows
   int64_t column;
+  bool past_caches = false;  // store c by store_past_caches()
 };
 
 template <int Rows, int Vectors>
@@ -70,8 +71,14 @@ template <int Rows, int Vectors>
       });
     }
   }
-  unrolled<Rows>(
-      [&](auto r) { unrolled<Vectors>([&](auto v) { store(t.c[r] + t.column + v * lanes, sum[r][v]); }); });
+  const auto put = [&](auto write) {
+    unrolled<Rows>(
+        [&](auto r) { unrolled<Vectors>([&](auto v) { write(t.c[r] + t.column + v * lanes, sum[r][v]); }); });
+  };
+  if (t.past_caches)
+    put([](float* to, Vec v) { store_past_caches(to, v); });
+  else
+    put([](float* to, Vec v) { store(to, v); });
 }
 
 using MultiplyTile = void (*)(const TileProduct&);

@@ -8,6 +8,7 @@
 //
 // Read next: cpu/microkernel.h
 #pragma once
+#include <cstdint>
 #include <cstring>
 #include <utility>
 #if defined(__AVX__)
@@ -62,6 +63,12 @@ inline void store_past_caches(float* p, Vec v) {
   store(p, v);
 #endif
 }
+inline bool aligned(const void* p) {
+  return reinterpret_cast<uintptr_t>(p) % sizeof(Vec) == 0;
+}
+// Results of this many bytes are gone from the caches before anyone reads them again. Measured with normalize
+// (1 thread, Xeon with AVX-512, 2026-11): 49 MiB in 4.4 instead of 6.6 ms, 12 MiB in 0.95 instead of 0.88.
+inline constexpr int64_t leaves_caches = 16 << 20;
 inline void fence() {
 #if defined(__AVX__)
   _mm_sfence();

@@ -1,0 +1,108 @@
+#include "layers/pool.h"
+
+#include <cmath>
+#include <limits>
+
+#include "engine/random.h"
+#include "tests/check.h"
+
+namespace lucida {
+namespace {
+
+struct Window {
+  int kernel, stride, pad;
+};
+
+Operation max_of(Window w) {
+  return [w](const std::vector<Tensor>& in) { return max_pool(in[0], w.kernel, w.stride, w.pad); };
+}
+const Operation average = [](const std::vector<Tensor>& in) { return global_average(in[0]); };
+
+// All values differ by at least 1/4: a step of 1/32 never changes a window's winner.
+Tensor distinct_values(Shape shape) {
+  const std::vector<int64_t> order = Random(3, Stream::test).permutation(shape.count());
+  std::vector<float> values;
+  for (int64_t i : order) values.push_back(0.25f * float(i));
+  return Tensor::from(shape, values);
+}
+
+const Window windows[] = {{3, 2, 1}, {2, 2, 0}, {3, 1, 1}, {2, 3, 1}, {5, 2, 2},
+                          {1, 1, 0}, {1, 2, 0}, {4, 3, 2}, {3, 3, 0}};
+
+TEST_CASE("maxpool2d: gradient") {
+  for (Window w : windows) {
+    INFO("kernel ", w.kernel, " stride ", w.stride, " pad ", w.pad);
+    check_gradients<MaxPoolKernels>(max_of(w), {distinct_values({2, 7, 6, 3})});
+  }
+}
+
+TEST_CASE("maxpool2d: every rung equals rung 0") {
+  for (Window w : windows)
+    for (const Shape& shape :
+         {Shape{1, 5, 5, 1}, Shape{3, 11, 5, 17}, Shape{1, 7, 13, 33}, Shape{2, 4, 5, 130}}) {
+      INFO("kernel ", w.kernel, " stride ", w.stride, " pad ", w.pad, " x ", shape);
+      check_rungs_agree<MaxPoolKernels>(max_of(w), {noise_tensor(shape, 2)}, 1e-6);
+    }
+}
+
+TEST_CASE("maxpool2d: equals PyTorch, ties included") {
+  const Fixture fixture("pool");
+  for (const char* name : {"max0", "max1", "max2", "max3"}) {
+    const std::vector<int64_t> o = fixture.integers(std::string(name) + ".options");
+    check_fixture<MaxPoolKernels>(fixture, name, {"x"}, max_of({int(o[0]), int(o[1]), int(o[2])}), 1e-6);
+  }
+}
+
+TEST_CASE("maxpool2d: the first of equal values wins, padding never, a NaN always") {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for_each_variant<MaxPoolKernels>([&](Device device) {
+    const Tensor flat = Tensor::full({1, 2, 2, 1}, -5, device);
+    Run run = run_operation(max_of({2, 2, 0}), {flat}, Tensor::full({1, 1, 1, 1}, 1, device));
+    CHECK(run.gradients[0].to_host() == std::vector<float>{1, 0, 0, 0});
+    const Tensor lowest = Tensor::full({1, 3, 3, 2}, -infinity, device);
+    run = run_operation(max_of({3, 2, 1}), {lowest}, Tensor::full({1, 2, 2, 2}, 1, device));
+    for (float v : run.y.to_host()) CHECK(v == -infinity);
+    double total = 0;
+    for (float v : run.gradients[0].to_host()) total += v;
+    CHECK(total == 8);  // every output's gradient arrives somewhere inside the image
+    for (int64_t at : {0, 1, 4, 8}) {
+      const Tensor x = copy_to(noise_tensor({1, 3, 3, 1}, 3), device);
+      x.data()[at] = NAN;
+      CHECK(std::isnan(max_pool(x, 3, 1, 0).item()));
+    }
+  });
+}
+
+TEST_CASE("global_average: gradient") {
+  check_gradients<GlobalAverageKernels>(average, {noise_tensor({2, 3, 5, 7}, 1)}, {.step = 0.5});
+}
+
+TEST_CASE("global_average: every rung equals rung 0") {
+  for (const Shape& shape : {Shape{1, 1, 1, 1}, Shape{3, 7, 7, 17}, Shape{1, 14, 14, 20}, Shape{5, 3, 1, 130},
+                             Shape{2, 2, 31, 65}})
+    check_rungs_agree<GlobalAverageKernels>(average, {noise_tensor(shape, 2)}, 1e-6);
+}
+
+TEST_CASE("global_average: equals PyTorch") {
+  check_fixture<GlobalAverageKernels>(Fixture("pool"), "average", {"x"}, average, 1e-6);
+}
+
+TEST_CASE("pool: wrong shapes say so") {
+  const auto message = [](Shape x, Window w) {
+    return error_of([&] { max_pool(noise_tensor(x, 1), w.kernel, w.stride, w.pad); });
+  };
+  CHECK(message({4, 4, 2}, {3, 2, 1}) == "maxpool2d: x must be [N,H,W,C], got [4,4,2]");
+  CHECK(message({1, 4, 4, 2}, {16, 1, 0}) == "maxpool2d: kernel must be 1 to 15, got 16");
+  CHECK(message({1, 4, 4, 2}, {3, 0, 0}) == "maxpool2d: stride must be at least 1, got 0");
+  CHECK(message({1, 4, 4, 2}, {3, 1, 2}) == "maxpool2d: pad must be 0 to kernel / 2, got 2 for kernel 3");
+  CHECK(message({1, 2, 4, 2}, {3, 1, 0}) == "maxpool2d: kernel 3 does not fit into [1,2,4,2] with pad 0");
+  CHECK(error_of([] {
+          global_average(noise_tensor({2, 3}, 1));
+        }) == "global_average: x must be [N,H,W,C], got [2,3]");
+  CHECK(error_of([] {
+          global_average(Tensor::empty({2, 0, 3, 4}));
+        }) == "global_average: [2,0,3,4] has no pixels");
+}
+
+}  // namespace
+}  // namespace lucida

@@ -1,0 +1,50 @@
+#include "layers/relu.h"
+
+#include <cmath>
+#include <limits>
+
+#include "tests/check.h"
+
+namespace lucida {
+namespace {
+
+const Operation operation = [](const std::vector<Tensor>& in) { return relu(in[0]); };
+
+TEST_CASE("relu: gradient") {
+  check_gradients<ReluKernels>(operation, {noise_off_zero({2, 3, 5, 7}, 1, 0.1f)});
+}
+
+TEST_CASE("relu: every rung equals rung 0") {
+  for (int64_t count : {1, 3, 17, 31, 33, 65, 130, 1027, 70001})
+    check_rungs_agree<ReluKernels>(operation, {noise_tensor({count}, 2)}, 0);
+}
+
+TEST_CASE("relu: equals PyTorch") {
+  check_fixture<ReluKernels>(Fixture("elementwise"), "relu", {"x"}, operation, 0);
+}
+
+TEST_CASE("relu: a NaN stays a NaN, infinities and zeros are what they should be") {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for_each_variant<ReluKernels>([&](Device device) {
+    std::vector<float> x(37, -1.0f);  // a full vector register and a rest
+    x[0] = x[34] = NAN;
+    x[1] = x[35] = infinity;
+    x[2] = x[36] = -infinity;
+    x[3] = -0.0f;
+    const Run run = run_operation(operation, {Tensor::from({37}, x, device)}, Tensor::full({37}, 2, device));
+    const std::vector<float> y = run.y.to_host(), dx = run.gradients[0].to_host();
+    CHECK(std::isnan(y[0]));
+    CHECK(std::isnan(y[34]));
+    CHECK(y[1] == infinity);
+    CHECK(y[35] == infinity);
+    CHECK(y[2] == 0);
+    CHECK(y[36] == 0);
+    CHECK(y[3] == 0);
+    CHECK(dx[1] == 2);
+    CHECK(dx[2] == 0);
+    CHECK(dx[3] == 0);  // the derivative at the kink is 0, as in PyTorch
+  });
+}
+
+}  // namespace
+}  // namespace lucida

@@ -1,8 +1,8 @@
 // Max pooling and global average, channels innermost so that they vectorise, one output row a task.
 //
 // Max pooling forward keeps, per output row, the best value and its place for all channels while it walks the
-// window. Backward gathers: each input pixel looks at the few windows that contain it (4 for kernel 3, stride 2)
-// and takes dy where it was the winner, so no two threads write one place.
+// window. Backward gathers: each input pixel looks at the few windows that contain it (4 for kernel 3, stride
+// 2) and takes dy where it was the winner, so no two threads write one place.
 #include "layers/pool.h"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace {
 // best, which (c values each) = the larger of what is there and the pixel v
 void challenge(int c, const float* v, uint8_t place, float* best, uint8_t* which) {
   for (int k = 0; k < c; ++k) {
-    const bool wins = !(v[k] <= best[k]);  // also when v is a NaN
+    const bool wins = (v[k] > best[k]) | (v[k] != v[k]);  // a NaN wins and stays
     best[k] = wins ? v[k] : best[k];
     which[k] = wins ? place : which[k];
   }

@@ -1,5 +1,6 @@
 // The files of a generated set, in PASCAL VOC's layout (datasets/voc.cpp has the facts of the format).
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -10,6 +11,8 @@
 
 namespace lucida {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::string name_of(int64_t number) {
   const std::string digits = std::to_string(number + 1);
@@ -66,6 +69,16 @@ void write_lists(const std::string& sets, const std::string& split,
   write_file_atomically(sets + "/Main/" + split + ".txt", names);
 }
 
+// Lists of an earlier set go first: they must not stand beside half of the new images.
+void clear_lists(const std::string& root) {
+  const fs::path lists = fs::path(root) / "ImageSets" / "Main";
+  if (!fs::is_directory(lists) || fs::is_empty(lists))
+    return;
+  require(fs::exists(lists / (scene_classes()[0] + "_train.txt")), root,
+          ": holds another data set, which make-scenes would overwrite; name an empty folder with --out");
+  fs::remove_all(lists);
+}
+
 }  // namespace
 
 void make_scenes(const std::string& folder, const SceneOptions& options) {
@@ -75,6 +88,7 @@ void make_scenes(const std::string& folder, const SceneOptions& options) {
   require(options.train_frac >= 0 && options.train_frac <= 1,
           "make-scenes: the part for training must be in [0, 1], got ", options.train_frac);
   const std::string root = folder + "/VOCdevkit/VOC2012";
+  clear_lists(root);
   for (const char* below :
        {"JPEGImages", "Annotations", "SegmentationClass", "ImageSets/Main", "ImageSets/Segmentation"})
     make_directories(root + "/" + below);

@@ -111,6 +111,18 @@ TEST_CASE("scenes: the files are a VOC set, whatever the number of threads") {
     }
 }
 
+TEST_CASE("scenes: a smaller set replaces a larger one; another data set is left alone") {
+  const Scratch s;
+  make_scenes(s.path(), {.count = 9, .size = 32});
+  make_scenes(s.path(), {.count = 4, .size = 32, .train_frac = 0.5});
+  CHECK(load_dataset({"scenes", s.path(), "train"}).size() == 2);
+  CHECK(load_dataset({"scenes", s.path(), "trainval"}).size() == 4);
+  const Scratch real;
+  const std::string list = real.write("VOCdevkit/VOC2012/ImageSets/Main/aeroplane_train.txt", "a  1\n");
+  CHECK(contains(error_of([&] { make_scenes(real.path(), {.count = 4}); }), "holds another data set"));
+  CHECK(read_file(list) == "a  1\n");
+}
+
 TEST_CASE("scenes: options out of range") {
   const Scratch s;
   CHECK_THROWS_AS(make_scenes(s.path(), {.count = 0}), Error);

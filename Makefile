@@ -1,46 +1,102 @@
-# Lucida: build, run, test. Every target installs what is missing first (make deps) and says so.
+# Lucida: build, train, look, test. Needs git, make and g++; everything else is installed by `make deps`, which the
+# other targets call when something is missing and which says what it runs.
 #
-#   make train                 the main job: scenes are generated, a ResNet CAM is trained, maps are drawn
-#   make test                  every test; prints the count
-#   make                       build/lucida only
+#   make train                 the main job: scenes are generated, a ResNet CAM is trained, its maps are drawn
+#   make train DATA=voc ROOT=.../VOCdevkit RECIPE=ll-r-boostlu ARGS="--epochs 5"
+#   make eval CHECKPOINT=runs/scenes/best.safetensors ARGS="--alpha 5"
+#   make cam  CHECKPOINT=... IMAGE="a.jpg b.jpg"        overlays and raw maps in OUT (default cams/)
+#   make test                  every test; the last line is the count
+#   make bench [ARGS="--json"] a training step, each layer and the loader, timed on this machine
+#   make read LAYER=conv2d     the files of one layer, in reading order
+#   make layout                does the tree keep its rules?      make lint / make format    clang-tidy, clang-format
+#   make clean                 removes build/ (never data/ or runs/)
 #
-# Options: ARCH=native|x86-64-v3|...  the machine the binary is for      SANITIZE=address|thread|undefined
+# ARCH=native        the processor the binary is for: native, x86-64-v3, x86-64-v4, armv8-a, ...
+# SANITIZE=address   or thread or undefined: another build folder, for `make test` and the program
+# CXX=g++ JOBS=N     compiler and parallel jobs
 
 ARCH     ?= native
 SANITIZE ?=
 JOBS     ?= $(shell nproc)
-CONFIG   := $(ARCH)$(if $(SANITIZE),-$(SANITIZE))
-B        := build/$(CONFIG)
+B        := build/$(ARCH)$(if $(SANITIZE),-$(SANITIZE))
+MAKEFLAGS += --no-print-directory
 
 WARNINGS := -Wall -Wextra -Wshadow
-CXXFLAGS := -std=c++20 -O3 -g1 -march=$(ARCH) -fopenmp $(WARNINGS) -MMD -MP -I. -isystem /usr/include/stb
-ifneq ($(SANITIZE),)
-CXXFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -O1
+OPTIMISE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE),-O3)
 ifeq ($(SANITIZE),undefined)
-CXXFLAGS += -fno-sanitize-recover=all
+OPTIMISE += -fno-sanitize-recover=all
 endif
-endif
+CXXFLAGS += -std=c++20 $(OPTIMISE) -g1 -march=$(ARCH) -fopenmp $(WARNINGS) -MMD -MP -I. -isystem /usr/include/stb
 LDLIBS   := -lz -lpugixml -lpthread
 
-ENGINE   := $(wildcard engine/*.cpp layers/*.cpp layers/losses/*.cpp cpu/*.cpp cpu/losses/*.cpp cpu/ladder/*.cpp \
-              models/*.cpp datasets/*.cpp)
-PROGRAM  := $(wildcard train/*.cpp)
+LIBRARY  := $(wildcard engine/*.cpp layers/*.cpp layers/losses/*.cpp cpu/*.cpp cpu/losses/*.cpp cpu/ladder/*.cpp \
+              models/*.cpp datasets/*.cpp) $(filter-out train/main.cpp,$(wildcard train/*.cpp))
 TESTS    := $(wildcard tests/*.cpp)
-object    = $(patsubst %.cpp,$(B)/%.o,$(1))
+objects   = $(patsubst %.cpp,$(B)/%.o,$(1))
 
-.PHONY: all test
-all: $(B)/lucida
+.PHONY: all train eval cam bench test layout read deps format lint clean help
+all: build/.deps
+	@$(MAKE) -j$(JOBS) $(B)/lucida
+	@ln -sfn $(patsubst build/%,%,$(B))/lucida build/lucida
 
-$(B)/lucida: $(call object,$(ENGINE) $(PROGRAM))
-	$(CXX) $(CXXFLAGS) $^ -o $@ $(LDLIBS)
-$(B)/test: $(call object,$(ENGINE) $(TESTS) $(filter-out train/main.cpp,$(PROGRAM)))
-	$(CXX) $(CXXFLAGS) $^ -o $@ $(LDLIBS)
+# ---- building -------------------------------------------------------------------------------------------------
 
-test: $(B)/test
-	$(B)/test
-
+$(B)/lucida: $(call objects,$(LIBRARY) train/main.cpp)
+	@echo "link  $@"
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+$(B)/test: $(call objects,$(LIBRARY) $(TESTS))
+	@echo "link  $@"
+	@$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 $(B)/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -c $< -o $@
-
+	@echo "c++   $<"
+	@$(CXX) $(CXXFLAGS) -DLUCIDA_ARCH='"$(ARCH)"' -c $< -o $@
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- the main job ---------------------------------------------------------------------------------------------
+
+DATA       ?= scenes
+ROOT       ?= $(if $(filter scenes,$(DATA)),data/scenes/VOCdevkit)
+RECIPE     ?= $(if $(filter scenes,$(DATA)),scenes)
+CHECKPOINT ?= runs/scenes/best.safetensors
+OUT        ?=
+ARGS       ?=
+data_args   = --data $(DATA) $(if $(ROOT),--root $(ROOT))
+
+train: all
+	@$(if $(filter scenes,$(DATA)),test -d $(ROOT) || build/lucida data make-scenes --out $(patsubst %/VOCdevkit,%,$(ROOT)) \
+	  --count 6000 --image-size 112 --seed 1)
+	build/lucida train $(if $(RECIPE),--config train/recipes/$(RECIPE).toml) $(data_args) \
+	  $(if $(OUT),--out $(OUT),$(if $(filter scenes,$(DATA)),--out runs/scenes --overwrite)) $(ARGS)
+eval: all
+	build/lucida eval --checkpoint $(CHECKPOINT) $(data_args) $(ARGS)
+cam: all
+	@test -n "$(IMAGE)" || { echo 'make cam needs IMAGE="photo.jpg ..." (and CHECKPOINT=...)'; exit 2; }
+	build/lucida cam --checkpoint $(CHECKPOINT) $(addprefix --image ,$(IMAGE)) --out $(or $(OUT),cams) $(ARGS)
+bench: all
+	build/lucida bench step $(ARGS)
+	build/lucida bench layers $(ARGS)
+
+# ---- proof ----------------------------------------------------------------------------------------------------
+
+test: build/.deps
+	@$(MAKE) -j$(JOBS) $(B)/test $(if $(SANITIZE),,$(B)/lucida)
+	@$(if $(SANITIZE),,ln -sfn $(patsubst build/%,%,$(B))/lucida build/lucida)
+	TSAN_OPTIONS="suppressions=tests/tsan.supp $$TSAN_OPTIONS" $(B)/test $(TEST_ARGS)
+layout:
+	@bash scripts/layout.sh
+lint: build/.deps
+	@bash scripts/lint.sh
+format:
+	@git ls-files '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format -i
+read:
+	@bash scripts/read.sh "$(LAYER)"
+
+# ---- what is needed -------------------------------------------------------------------------------------------
+
+deps: ; @bash scripts/deps.sh
+build/.deps: scripts/deps.sh
+	@bash scripts/deps.sh
+	@mkdir -p build && touch $@
+clean: ; rm -rf build
+help: ; @sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile

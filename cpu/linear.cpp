@@ -1,4 +1,5 @@
-// Linear on the host is a 1x1 convolution over images of one pixel, so it uses the convolution's matrix product.
+// Linear on the host is a 1x1 convolution over images of one pixel, so it uses the convolution's matrix
+// product.
 #include "layers/linear.h"
 
 #include "layers/conv2d.h"

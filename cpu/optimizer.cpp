@@ -1,4 +1,5 @@
-// Optimizer steps, vectorised on all threads. Adam reads and writes w, m, v and reads g: 28 bytes a parameter.
+// Optimizer steps, vectorised on all threads. Adam reads and writes w, m, v and reads g: 28 bytes a
+// parameter.
 #include "engine/optimizer.h"
 
 #include <cmath>

@@ -1,5 +1,6 @@
-// ReLU with vector instructions on all threads. Traffic: forward reads x and writes y (8 bytes an element), backward
-// reads y and dy and writes dx (12 bytes): memory-bound, so batchnorm_relu fuses it away where it can.
+// ReLU with vector instructions on all threads. Traffic: forward reads x and writes y (8 bytes an element),
+// backward reads y and dy and writes dx (12 bytes): memory-bound, so batchnorm_relu fuses it away where it
+// can.
 #include "layers/relu.h"
 
 #include "cpu/elementwise.h"

@@ -1,5 +1,6 @@
-// The 16-bit floating-point formats, converted by hand: f16 (IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction
-// bits) and bf16 (the upper half of a float). Widening is exact; narrowing rounds to nearest, ties to even.
+// The 16-bit floating-point formats, converted by hand: f16 (IEEE 754 binary16: 1 sign, 5 exponent, 10
+// fraction bits) and bf16 (the upper half of a float). Widening is exact; narrowing rounds to nearest, ties
+// to even.
 #pragma once
 #include <bit>
 #include <cmath>

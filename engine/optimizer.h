@@ -1,7 +1,7 @@
 // Optimizers over a parameter arena. With g the gradient (+ decay * w where decay is coupled):
-//     SGD     m = momentum * m + g                  w -= lr * m            (Nesterov: lr * (g + momentum * m))
-//     Adam    m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2,
-//             w -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)    Kingma and Ba, 2015
+//     SGD     m = momentum * m + g               w -= lr * m        (Nesterov: lr * (g + momentum * m))
+//     Adam    m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,
+//             w -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)         Kingma and Ba, 2015
 //     AdamW   the same, with w -= lr * decay * w instead of the coupled decay   Loshchilov and Hutter, 2019
 // in PyTorch's arithmetic. Decay is left out for BatchNorm and biases (ParameterOptions::decay).
 //

@@ -3,8 +3,8 @@
 // A layer is a plain struct; its visit() lists its tensors and its children. That one list serves the
 // optimizer, checkpoints, the table of `lucida info`, freezing and the counting of parameters.
 //
-// All trainable parameters lie in one flat block and their gradients in another of the same layout, so that the
-// optimizer is one kernel, clipping one norm and a checkpoint of the moments one write.
+// All trainable parameters lie in one flat block and their gradients in another of the same layout, so that
+// the optimizer is one kernel, clipping one norm and a checkpoint of the moments one write.
 #pragma once
 #include <functional>
 #include <string>

@@ -1,9 +1,12 @@
 // The safetensors format: 8 bytes little-endian header length, a JSON header
-//     {"name": {"dtype": "F32", "shape": [2,3], "data_offsets": [begin, end]}, "__metadata__": {"key": "text"}}
-// and the bytes of all tensors, row-major, little-endian, without gaps. https://github.com/huggingface/safetensors
+//     {"name": {"dtype": "F32", "shape": [2,3], "data_offsets": [begin, end]}, ...,
+//      "__metadata__": {"key": "text"}}
+// and the bytes of all tensors, row-major, little-endian, without gaps.
+// https://github.com/huggingface/safetensors
 //
-// The reader validates everything before it believes anything: header length, JSON, known types, shape times size =
-// extent, extents inside the file and not overlapping. Errors name the file, the tensor and the numbers.
+// The reader validates everything before it believes anything: header length, JSON, known types, shape times
+// size = extent, extents inside the file and not overlapping. Errors name the file, the tensor and the
+// numbers.
 #pragma once
 #include <cstdint>
 #include <map>

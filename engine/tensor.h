@@ -53,6 +53,7 @@ struct GradSlot {
   float* data = nullptr;
   bool accumulate = false;
   explicit operator bool() const { return data != nullptr; }
+  void write(int64_t i, float value) const { data[i] = accumulate ? data[i] + value : value; }
 };
 
 class Tensor {

@@ -1,6 +1,6 @@
 // Add:  y = a + b,   da = dy,  db = dy.   Shapes must be equal: there is no broadcasting.
 //
-// Read next:  layers/add.cpp · cpu/ladder/add_0_plain.cpp · cpu/add.cpp · tests/add_test.cpp
+// Read next:  layers/add.cpp, cpu/ladder/add_0_plain.cpp, cpu/add.cpp, tests/add_test.cpp
 #pragma once
 #include <string_view>
 

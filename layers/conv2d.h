@@ -1,5 +1,5 @@
-// Conv2d:  y[n,i,j,o] = b[o] + sum over r,s,c of x[n, i*stride - pad + r*dilation, j*stride - pad + s*dilation, c]
-//                                                * w[o,r,s,c]
+// Conv2d:  y[n,i,j,o] = b[o] + sum over r,s,c of x[n, i*stride - pad + r*dilation,
+//                                                  j*stride - pad + s*dilation, c] * w[o,r,s,c]
 // (x outside the image counts as 0; this is cross-correlation, as in every framework).
 //
 // Read next:  layers/conv2d.cpp               checks, derivative

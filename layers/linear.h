@@ -1,7 +1,7 @@
 // Linear:  y[n,o] = b[o] + sum over i of x[n,i] * w[o,i]
 //          dx = dy w,   dw = dy^T x,   db = sum over n of dy.
 //
-// Read next:  layers/linear.cpp · cpu/ladder/linear_0_plain.cpp · cpu/linear.cpp · tests/linear_test.cpp
+// Read next:  layers/linear.cpp, cpu/ladder/linear_0_plain.cpp, cpu/linear.cpp, tests/linear_test.cpp
 #pragma once
 #include <string_view>
 

@@ -1,8 +1,8 @@
-// MaxPool2d:      y[n,i,j,c] = max over the kernel x kernel window at (i*stride - pad, j*stride - pad) of x[n,.,.,c];
-//                 dx: each dy goes to the first (row by row) largest element of its window.
+// MaxPool2d:      y[n,i,j,c] = max of x[n,.,.,c] over the kernel x kernel window at (i*stride - pad,
+//                 j*stride - pad);  dx: each dy goes to the first (row by row) largest element of its window.
 // GlobalAverage:  y[n,c] = mean over h,w of x[n,h,w,c];   dx = dy / (H*W).
 //
-// Read next:  layers/pool.cpp · cpu/ladder/pool_0_plain.cpp · cpu/pool.cpp · tests/pool_test.cpp
+// Read next:  layers/pool.cpp, cpu/ladder/pool_0_plain.cpp, cpu/pool.cpp, tests/pool_test.cpp
 #pragma once
 #include <string_view>
 
@@ -10,8 +10,8 @@
 
 namespace lucida {
 
-// x [N,H,W,C] -> [N,out,out,C], out = (H + 2*pad - kernel) / stride + 1. Padding never wins (it counts as -inf);
-// throws Error when pad > kernel / 2 (a window could hold nothing) or the kernel does not fit.
+// x [N,H,W,C] -> [N,out,out,C], out = (H + 2*pad - kernel) / stride + 1. Padding never wins (it counts as
+// -inf); throws Error when pad > kernel / 2 (a window could hold nothing) or the kernel does not fit.
 Tensor max_pool(const Tensor& x, int kernel, int stride, int pad);
 
 Tensor global_average(const Tensor& x);  // x [N,H,W,C] -> [N,C]

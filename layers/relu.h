@@ -1,6 +1,6 @@
 // ReLU:  y = max(0, x),   dx = dy where y > 0, else 0.
 //
-// Read next:  layers/relu.cpp · cpu/ladder/relu_0_plain.cpp · cpu/relu.cpp · tests/relu_test.cpp
+// Read next:  layers/relu.cpp, cpu/ladder/relu_0_plain.cpp, cpu/relu.cpp, tests/relu_test.cpp
 #pragma once
 #include <string_view>
 

@@ -1,6 +1,6 @@
 // Sigmoid:  y = 1 / (1 + exp(-x)),   dx = dy * y * (1 - y).
 //
-// Read next:  layers/sigmoid.cpp · cpu/ladder/sigmoid_0_plain.cpp · cpu/sigmoid.cpp · tests/sigmoid_test.cpp
+// Read next:  layers/sigmoid.cpp, cpu/ladder/sigmoid_0_plain.cpp, cpu/sigmoid.cpp, tests/sigmoid_test.cpp
 #pragma once
 #include <string_view>
 

@@ -47,8 +47,8 @@ Block make_block(int in, int width, int stride, int dilation, bool bottleneck, b
   return b;
 }
 
-// The four stages. A stage whose stride would exceed the output stride dilates instead; as in torchvision its first
-// block still has the dilation of the stage before.
+// The four stages. A stage whose stride would exceed the output stride dilates instead; as in torchvision its
+// first block still has the dilation of the stage before.
 std::array<std::vector<Block>, 4> make_stages(const ResNetOptions& o) {
   const Plan& plan = plan_of(o.depth);
   const bool v1 = o.variant == "v1";

@@ -1,13 +1,15 @@
-// ResNet whose classifier is a 1x1 convolution in front of the average, so that class activation maps are part of
-// the forward pass:
+// ResNet whose classifier is a 1x1 convolution in front of the average, so that class activation maps are
+// part of the forward pass:
 //
-//     image [N,H,W,3] -> 7x7/2 conv, bn, relu, 3x3/2 max pool -> layer1 ... layer4 -> CAM head -> maps, logits
+//     image [N,H,W,3] -> 7x7/2 conv, bn, relu, 3x3/2 max pool -> layer1 ... layer4 -> CAM head
+//                     -> maps [N,h,w,L], logits [N,L]
 //
-// He et al., "Deep residual learning", 2015 (depths 18, 34 with two 3x3 convolutions a block; 50, 101, 152 with the
-// 1x1, 3x3, 1x1 bottleneck). Variant v1 puts a bottleneck's stride into its first 1x1 (the paper), v1.5 into the
-// 3x3 (torchvision). Output stride 16 or 8 replaces the last strides by dilation: larger maps at the same depth.
+// He et al., "Deep residual learning", 2015 (depths 18, 34 with two 3x3 convolutions a block; 50, 101, 152
+// with the 1x1, 3x3, 1x1 bottleneck). Variant v1 puts a bottleneck's stride into its first 1x1 (the paper),
+// v1.5 into the 3x3 (torchvision). Output stride 16 or 8 replaces the last strides by dilation: larger maps
+// at the same depth.
 //
-// Read next:  models/resnet_cam.cpp · layers/conv2d.h · layers/batchnorm.h · layers/cam.h · models/weights.h
+// Read next:  models/resnet_cam.cpp, layers/conv2d.h, layers/batchnorm.h, layers/cam.h, models/weights.h
 #pragma once
 #include <array>
 #include <optional>
@@ -54,8 +56,8 @@ class ResNetCam {
 
   void visit(Visitor&);  // torchvision's names; the head is "classifier"
 
-  // Parameters whose names start with one of these ("conv1", "layer2", "layer4.0") stay as they are, and their
-  // BatchNorms run in evaluation mode. Throws Error when a name matches nothing.
+  // Parameters whose names start with one of these ("conv1", "layer2", "layer4.0") stay as they are, and
+  // their BatchNorms run in evaluation mode. Throws Error when a name matches nothing.
   void freeze(const std::vector<std::string>& names);
 
   struct Row {

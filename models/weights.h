@@ -1,5 +1,5 @@
-// Model files: safetensors with torchvision's tensor names, convolutions in OIHW order, and metadata that says which
-// model it is. Weights from elsewhere may cover only a part of the model.
+// Model files: safetensors with torchvision's tensor names, convolutions in OIHW order, and metadata that
+// says which model it is. Weights from elsewhere may cover only a part of the model.
 #pragma once
 #include <string>
 #include <vector>

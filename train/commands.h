@@ -1,5 +1,5 @@
-// The sub-commands of build/lucida. Each lives in the file of its name and is declared by one function that adds
-// its options to the program and runs it when it was chosen.
+// The sub-commands of build/lucida. Each lives in the file of its name and is declared by one function that
+// adds its options to the program and runs it when it was chosen.
 #pragma once
 #include <CLI/CLI.hpp>
 

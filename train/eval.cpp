@@ -1,4 +1,5 @@
-// lucida eval: scores a checkpoint on a split. BoostLU at inference only is --alpha on a model trained with alpha 1.
+// lucida eval: scores a checkpoint on a split. BoostLU at inference only is --alpha on a model trained with
+// alpha 1.
 #include <cstdio>
 #include <nlohmann/json.hpp>
 

@@ -1,4 +1,5 @@
-// What a run leaves for people once it is trained: CAM pictures, report.html, and lines that say where they are.
+// What a run leaves for people once it is trained: CAM pictures, report.html, and lines that say
+// where they are.
 #pragma once
 #include <string>
 #include <vector>

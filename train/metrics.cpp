@@ -35,8 +35,8 @@ struct Counts {
   double correct = 0, predicted = 0, positive = 0;
 };
 
-// A class that is never predicted has precision 0, one without positives recall 0: the published codes put 1 into
-// an empty denominator.
+// A class that is never predicted has precision 0, one without positives recall 0: the published codes put 1
+// into an empty denominator.
 Agreement agreement(const std::vector<Counts>& classes) {
   Counts all;
   Agreement a;

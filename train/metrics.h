@@ -1,11 +1,11 @@
-// Multi-label metrics. Scores are ranked in double: sigmoid rounds to 1 above a logit of 16.6 in float, which would
-// make ties of the very scores BoostLU separates, so pass logits.
+// Multi-label metrics. Scores are ranked in double: sigmoid rounds to 1 above a logit of 16.6 in float, which
+// would make ties of the very scores BoostLU separates, so pass logits.
 //
-//     AP of a class = sum over thresholds of (R_n - R_{n-1}) * P_n, equal scores taken together: the formula and the
-//                     tie rule of scikit-learn's average_precision_score. A class without positives counts 0.
+//     AP of a class = sum over thresholds of (R_n - R_{n-1}) * P_n, equal scores taken together: formula and
+//                     tie rule of scikit-learn's average_precision_score. Without positives it counts 0.
 //     mAP           = mean over all classes, in percent
 //
-// Read next:  train/metrics.cpp · tests/metrics_test.cpp
+// Read next:  train/metrics.cpp, tests/metrics_test.cpp
 #pragma once
 #include <span>
 #include <vector>

@@ -38,8 +38,8 @@ struct Observation {
   static Observation parse(const std::string& text);
 };
 
-// Every option of a command as `key = value` lines of TOML, defaults included, so that the run can be repeated from
-// the file; `left_out` names options that belong to one call only.
+// Every option of a command as `key = value` lines of TOML, defaults included, so that the run can be
+// repeated from the file; `left_out` names options that belong to one call only.
 std::string resolved_config(const CLI::App& command, const std::vector<std::string>& left_out);
 
 }  // namespace lucida

@@ -58,8 +58,8 @@ std::string unknown_option(const CLI::App& program) {
   return "";
 }
 
-// Replaces `--config FILE` by the file's entries as --key=value, in front of what the command line says itself, so
-// that the command line wins. The file is TOML without tables.
+// Replaces `--config FILE` by the file's entries as --key=value, in front of what the command line says
+// itself, so that the command line wins. The file is TOML without tables.
 std::vector<std::string> with_config(std::vector<std::string> words) {
   const auto at = std::find_if(words.begin(), words.end(), [](const std::string& w) {
     return w == "--config" || w.starts_with("--config=");

@@ -1,4 +1,5 @@
-// runs/NAME/report.html: what happened in a run, for people. Curves are inline SVG; nothing is loaded from elsewhere.
+// runs/NAME/report.html: what happened in a run, for people. Curves are inline SVG; nothing is loaded from
+// elsewhere.
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>

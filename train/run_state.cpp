@@ -22,8 +22,8 @@ RunPosition unpacked(const std::vector<int64_t>& v, const std::string& path) {
           v[8], v[9]};
 }
 
-// Options that may differ between the interrupted run and the one that goes on: they do not change what a step
-// computes. The number of epochs does where the learning rate follows the length of the run.
+// Options that may differ between the interrupted run and the one that goes on: they do not change what a
+// step computes. The number of epochs does where the learning rate follows the length of the run.
 bool may_differ(const std::string& line, const std::string& config) {
   const std::string name = line.substr(0, line.find(' '));
   if (name == "epochs")

@@ -1,6 +1,6 @@
-// What an exact resume needs, in one file (last.state.safetensors) that is replaced as a whole: weights and running
-// statistics, optimizer, moving average, observed labels, and where the run stands. Random numbers need no state:
-// they are functions of (seed, epoch, sample).
+// What an exact resume needs, in one file (last.state.safetensors) that is replaced as a whole: weights and
+// running statistics, optimizer, moving average, observed labels, and where the run stands. Random numbers
+// need no state: they are functions of (seed, epoch, sample).
 #pragma once
 #include <cstdint>
 #include <string>

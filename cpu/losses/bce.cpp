@@ -1,5 +1,5 @@
-// Weighted binary cross-entropy on all threads; chunks of a fixed size are summed in order, so the loss is the same
-// to the bit with any number of threads.
+// Weighted binary cross-entropy on all threads; chunks of a fixed size are summed in order, so the loss is
+// the same to the bit with any number of threads.
 #include "layers/losses/bce.h"
 
 #include <algorithm>

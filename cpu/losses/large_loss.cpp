@@ -1,5 +1,5 @@
-// Which unobserved entries have the k largest losses, without sorting: quick-select finds the k-th in O(count).
-// The losses are those of the plain rung to the bit, so both rungs choose the same entries.
+// Which unobserved entries have the k largest losses, without sorting: quick-select finds the k-th in
+// O(count). The losses are those of the plain rung to the bit, so both rungs choose the same entries.
 #include "layers/losses/large_loss.h"
 
 #include <algorithm>

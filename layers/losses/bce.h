@@ -8,7 +8,7 @@
 //     bce   full labels: t = 1 where the label is 1
 //     an    assume negative: unobserved labels (0) and observed negatives (-1) are both t = 0
 //
-// Read next:  layers/losses/bce.cpp · cpu/ladder/bce_0_plain.cpp · cpu/losses/bce.cpp · tests/losses_test.cpp
+// Read next:  layers/losses/bce.cpp, cpu/ladder/bce_0_plain.cpp, cpu/losses/bce.cpp, tests/losses_test.cpp
 #pragma once
 #include <string_view>
 

@@ -1,18 +1,21 @@
-// Large-loss methods: Kim et al., "Large Loss Matters in Weakly Supervised Multi-Label Classification", CVPR 2022.
+// Large-loss methods: Kim et al., "Large Loss Matters in Weakly Supervised Multi-Label Classification",
+// CVPR 2022.
 //
-// A network first fits the true labels; an unobserved label (taken as negative) whose loss stays large is probably
-// a false negative. From epoch 2 on, with l = BCE(x, y) and u = l on unobserved entries, 0 on observed ones:
-//     T = the k-th largest u of the batch,   selected = unobserved entries with u >= T and u > 0 (ties included)
+// A network first fits the true labels; an unobserved label (taken as negative) whose loss stays large is
+// probably a false negative. From epoch 2 on, with l = BCE(x, y) and u = l on unobserved entries, 0 on
+// observed ones:
+//     T        = the k-th largest u of the batch
+//     selected = unobserved entries with u >= T and u > 0 (ties included)
 //     LL-R   rejects:               the loss of selected entries is 0
 //     LL-Ct  corrects temporarily:  it is BCE(x, 1) = -log p
 //     LL-Cp  corrects permanently:  the same, and the label is 1 in all later epochs
 // The mean is over all N*L entries. How many are selected (Delta is the option delta_rel):
-//     LL-R, LL-Ct:  k = ceil(N*L * (1 - clean)),  clean = 1, then clean -= Delta after each epoch - in this
-//                   floating-point order, which the official code has: 1 - 5 * 0.005 gives 33, not 32, of 1280
+//     LL-R, LL-Ct:  k = ceil(N*L * (1 - clean)),  clean = 1, then clean -= Delta after each epoch; in this
+//                   floating-point order, the official code's: 1 - 5 * 0.005 gives 33, not 32, of 1280
 //     LL-Cp:        k = ceil(N*L * Delta), the same in every epoch
 // Where fewer than k unobserved entries have a loss, T is 0; u > 0 then keeps saturated entries out.
 //
-// Read next:  layers/losses/large_loss.cpp · cpu/ladder/large_loss_0_plain.cpp · cpu/losses/large_loss.cpp
+// Read next:  layers/losses/large_loss.cpp, cpu/ladder/large_loss_0_plain.cpp, cpu/losses/large_loss.cpp
 //             tests/losses_test.cpp
 #pragma once
 #include <string_view>

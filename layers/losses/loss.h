@@ -1,5 +1,5 @@
-// The losses by name, as the command line knows them. A family's file announces its losses with ProvideLoss in its
-// last lines, so adding one touches no other file.
+// The losses by name, as the command line knows them. A family's file announces its losses with ProvideLoss
+// in its last lines, so adding one touches no other file.
 #pragma once
 #include <string>
 #include <string_view>
@@ -16,9 +16,8 @@ struct LossOptions {
 };
 
 struct LossResult {
-  Tensor loss;  // scalar
-  Tensor
-      selected;  // u8 [N,L], 1 where the loss took an unobserved label for a false negative; undefined if none
+  Tensor loss;      // scalar
+  Tensor selected;  // u8 [N,L], 1 where an unobserved label was taken for a false negative; may be undefined
 };
 
 struct LossKind {

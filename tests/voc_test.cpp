@@ -1,8 +1,8 @@
 // PASCAL VOC's layout: labels, difficult objects, boxes, and what malformed files say.
 #include <doctest/doctest.h>
 
-#include <filesystem>
 #include <algorithm>
+#include <filesystem>
 
 #include "datasets/dataset.h"
 #include "engine/error.h"

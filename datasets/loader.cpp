@@ -29,7 +29,7 @@ struct Slot {
 }  // namespace
 
 struct Loader::State {
-  State(const Dataset& d, std::vector<int64_t> i, LoaderOptions o, LabelMatrix l)
+  State(const Dataset& d, std::vector<int64_t> i, const LoaderOptions& o, LabelMatrix l)
       : dataset(d), indices(std::move(i)), options(o), labels(std::move(l)), slots(size_t(o.prefetch) + 1) {}
 
   const Dataset& dataset;

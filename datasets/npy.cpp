@@ -52,21 +52,21 @@ std::string field(const Header& header, const std::string& name, char open, char
   return header.dict.substr(first + 1, last - first - 1);
 }
 
-void set_type(NpyArray& array, const std::string& descr) {
+void set_type(NpyArray& array, const std::string& type) {
   const auto refuse = [&] {
     fail(
-        array.origin, ": elements of type '", descr,
+        array.origin, ": elements of type '", type,
         "' cannot be read; save the array as float32, float64, int8, int64, bool or unicode (little endian)");
   };
-  if (descr.size() < 3 || (descr[0] != '<' && descr[0] != '|') || descr.size() > 10)
+  if (type.size() < 3 || (type[0] != '<' && type[0] != '|') || type.size() > 10)
     refuse();
-  array.kind = descr[1];
-  for (char c : descr.substr(2))
+  array.kind = type[1];
+  for (char c : type.substr(2))
     if (c < '0' || c > '9')
       refuse();
-  const int size = std::stoi(descr.substr(2));
+  const int size = std::stoi(type.substr(2));
   const bool integer = array.kind == 'i' || array.kind == 'u';
-  if (!(array.kind == 'U' || (array.kind == 'b' && size == 1) ||
+  if (!((array.kind == 'U' && size > 0) || (array.kind == 'b' && size == 1) ||
         (array.kind == 'f' && (size == 4 || size == 8)) ||
         (integer && (size == 1 || size == 2 || size == 4 || size == 8))))
     refuse();
@@ -139,24 +139,23 @@ bool fits(From v) {
 }
 
 template <class T>
-const char* descr_of() {
-  if constexpr (std::is_same_v<T, float>)
-    return "<f4";
-  if constexpr (std::is_same_v<T, double>)
-    return "<f8";
-  if constexpr (std::is_same_v<T, int8_t>)
-    return "|i1";
-  if constexpr (std::is_same_v<T, uint8_t>)
-    return "|u1";
-  if constexpr (std::is_same_v<T, int32_t>)
-    return "<i4";
-  if constexpr (std::is_same_v<T, int64_t>)
-    return "<i8";
-}
+constexpr const char* descr = "";
+template <>
+constexpr const char* descr<float> = "<f4";
+template <>
+constexpr const char* descr<double> = "<f8";
+template <>
+constexpr const char* descr<int8_t> = "|i1";
+template <>
+constexpr const char* descr<uint8_t> = "|u1";
+template <>
+constexpr const char* descr<int32_t> = "<i4";
+template <>
+constexpr const char* descr<int64_t> = "<i8";
 
-std::string make_header(const std::string& descr, std::span<const int64_t> shape) {
+std::string make_header(const std::string& type, std::span<const int64_t> shape) {
   std::ostringstream dict;
-  dict << "{'descr': '" << descr << "', 'fortran_order': False, 'shape': (";
+  dict << "{'descr': '" << type << "', 'fortran_order': False, 'shape': (";
   for (size_t d = 0; d < shape.size(); ++d)
     dict << (d ? " " : "") << shape[d] << (d + 1 < shape.size() || d == 0 ? "," : "");
   dict << "), }";
@@ -260,7 +259,7 @@ void write_npy(const std::string& path, std::span<const int64_t> shape, std::spa
   for (int64_t d : shape) count *= d;
   require(count == int64_t(values.size()), path, ": ", values.size(), " values for an array of ", count);
   AtomicFile file(path);
-  file.write(make_header(descr_of<T>(), shape));
+  file.write(make_header(descr<T>, shape));
   file.write(values.data(), values.size_bytes());
   file.commit();
 }

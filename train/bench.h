@@ -1,0 +1,76 @@
+// lucida bench: what this machine can do and how much of it the kernels use.
+//
+// Read next:  train/bench_peak.cpp     the machine: multiply-adds a second, memory bandwidth, quiet cores
+//             train/bench_layers.cpp   every layer shape of a model, each pass alone
+//             train/bench_step.cpp     a whole training step, inference
+//             train/bench_loader.cpp   reading images
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "models/resnet_cam.h"
+#include "train/options.h"
+
+namespace lucida {
+
+struct BenchOptions {
+  ComputeOptions compute;
+  DataOptions data;  // loader only
+  std::string model = "resnet50", variant = "v1.5", split = "train", only;
+  int output_stride = 32, classes = 20, batch = 16, image_size = 224, repeats = 5;
+  int64_t images = 0;
+  double quiet_seconds = 1;
+  float alpha = 5;
+  bool all_rungs = false, json = false;
+
+  ResNetOptions network() const {
+    return {.depth = resnet_depth(model),
+            .variant = variant,
+            .output_stride = output_stride,
+            .classes = classes,
+            .alpha = alpha};
+  }
+};
+
+double fma_gflops(double seconds);  // of all threads, two floating-point operations a multiply-add
+double memory_gbs();  // a[i] = b[i] + s * c[i] over arrays beyond the caches, 12 bytes an element
+
+// Other programs slow a measurement down. The peak is the best burst of the whole run; wait() measures the arithmetic peak in short bursts until one comes within
+// 3 % of the best ever seen, but not longer than `limit` seconds.
+class QuietCores {
+ public:
+  explicit QuietCores(double limit_seconds);
+  void wait();
+  double best_gflops() const { return best_; }
+  double seconds_waited() const { return waited_; }
+
+ private:
+  double limit_, best_ = 0, waited_ = 0;
+};
+
+double seconds_since(std::chrono::steady_clock::time_point start);
+
+// Runs once to warm up, then `repeats` times; seconds of each, ascending.
+template <class Body>
+std::vector<double> seconds_of(int repeats, QuietCores& cores, Body&& body) {
+  body();
+  std::vector<double> seconds;
+  for (int i = 0; i < repeats; ++i) {
+    cores.wait();
+    const auto start = std::chrono::steady_clock::now();
+    body();
+    seconds.push_back(seconds_since(start));
+  }
+  std::sort(seconds.begin(), seconds.end());
+  return seconds;
+}
+
+nlohmann::ordered_json bench_layers(const BenchOptions&);
+nlohmann::ordered_json bench_step(const BenchOptions&);
+nlohmann::ordered_json bench_infer(const BenchOptions&);
+nlohmann::ordered_json bench_loader(const BenchOptions&);
+
+}  // namespace lucida

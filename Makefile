@@ -12,7 +12,7 @@
 #   make clean                 removes build/ (never data/ or runs/)
 #
 # ARCH=native        the processor the binary is for: native, x86-64-v3, x86-64-v4, armv8-a, ...
-# SANITIZE=address   or thread or undefined: another build folder, for `make test` and the program
+# SANITIZE=address   or thread, undefined, address,undefined: another build folder, for `make test`
 # CXX=g++ JOBS=N     compiler and parallel jobs
 
 ARCH     ?= native
@@ -23,9 +23,7 @@ MAKEFLAGS += --no-print-directory
 
 WARNINGS := -Wall -Wextra -Wshadow
 OPTIMISE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE),-O3)
-ifeq ($(SANITIZE),undefined)
-OPTIMISE += -fno-sanitize-recover=all
-endif
+OPTIMISE += $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=all)
 CXXFLAGS += -std=c++20 $(OPTIMISE) -g1 -march=$(ARCH) -fopenmp $(WARNINGS) -MMD -MP -I. -isystem /usr/include/stb
 LDLIBS   := -lz -lpugixml -lpthread
 

@@ -1,0 +1,101 @@
+#include "engine/parameters.h"
+
+#include "layers/batchnorm.h"
+#include "layers/conv2d.h"
+#include "layers/linear.h"
+#include "tests/check.h"
+
+namespace lucida {
+namespace {
+
+struct Pair {
+  Conv2d conv{3, 5, {.kernel = 3, .bias = true}};
+  BatchNorm2d bn{5};
+  void visit(Visitor& v) {
+    v.child("conv", conv);
+    v.child("bn", bn);
+  }
+};
+struct Model {
+  Pair first, second;
+  Tensor scale = noise_tensor({7}, 1).want_grad();
+  void visit(Visitor& v) {
+    v.child("first", first);
+    v.child("layer.second", second);
+    v.weight("scale", scale);
+  }
+};
+
+ParameterOptions options(const NamedTensor& t) {
+  return {.lr_scale = t.name.starts_with("layer.") ? 10.0f : 1.0f, .decay = t.role == Role::weight};
+}
+
+TEST_CASE("parameters: names, roles and order follow visit") {
+  Model model;
+  const std::vector<NamedTensor> all = named_tensors(model);
+  REQUIRE(all.size() == 13);
+  const char* names[] = {"conv.weight", "conv.bias",       "bn.weight",
+                         "bn.bias",     "bn.running_mean", "bn.running_var"};
+  const Role roles[] = {Role::weight, Role::bias, Role::norm, Role::norm, Role::buffer, Role::buffer};
+  for (size_t i = 0; i < 6; ++i) {
+    CHECK(all[i].name == "first." + std::string(names[i]));
+    CHECK(all[6 + i].name == "layer.second." + std::string(names[i]));
+    CHECK(all[i].role == roles[i]);
+  }
+  CHECK(all[12].name == "scale");
+  CHECK(all[12].tensor == &model.scale);
+}
+
+TEST_CASE("parameters: one aligned block, the model's tensors live in it, values stay") {
+  Model model;
+  model.first.conv.weight = noise_tensor({5, 3, 3, 3}, 2).want_grad();
+  model.second.bn.gamma.want_grad(false);  // frozen
+  const std::vector<float> before = model.first.conv.weight.to_host();
+  ParameterArena arena(named_tensors(model), options);
+  const auto& s = arena.segments();
+  REQUIRE(s.size() == 8);  // neither buffers nor what is frozen
+  int64_t end = 0;
+  for (const auto& segment : s) {
+    CHECK(segment.first % 16 == 0);
+    CHECK(segment.first >= end);
+    CHECK(segment.first - end < 16);
+    CHECK(segment.parameter.data() == arena.values().data() + segment.first);
+    CHECK(segment.parameter.wants_grad());
+    end = segment.first + segment.count;
+  }
+  CHECK(arena.count() - end < 16);
+  CHECK(model.first.conv.weight.to_host() == before);
+  CHECK(model.first.conv.weight.data() == arena.values().data() + s[0].first);
+  CHECK(s[4].name == "layer.second.conv.weight");
+  CHECK(s[4].options == ParameterOptions{10, true});
+  CHECK(s[1].options == ParameterOptions{1, false});
+  for (int64_t i = s[1].first + 5; i < s[2].first; ++i) CHECK(arena.values().data()[i] == 0);  // padding
+}
+
+TEST_CASE("parameters: gradients overwrite after begin_step, add up within a step, unreached ones become 0") {
+  struct Two {
+    Tensor used = noise_tensor({1, 4}, 1).want_grad(), unused = noise_tensor({3}, 2).want_grad();
+    void visit(Visitor& v) {
+      v.weight("used", used);
+      v.weight("unused", unused);
+    }
+  } model;
+  ParameterArena arena(named_tensors(model), options);
+  std::fill_n(arena.gradients().data(), arena.count(), 99.0f);  // of an earlier step
+  const Tensor x = noise_tensor({1, 4}, 3);
+  const auto backward = [&] {
+    Tape tape;
+    tape.backward(linear(x, model.used, {}), Tensor::full({1, 1}, 1));
+  };
+  for (int times : {1, 2, 3}) {
+    arena.begin_step();
+    for (int i = 0; i < times; ++i) backward();
+    arena.finish_gradients();
+    for (int64_t i = 0; i < 4; ++i)
+      CHECK(arena.gradients().data()[i] == doctest::Approx(float(times) * x.data()[i]));
+    for (int64_t i = 0; i < 3; ++i) CHECK(arena.gradients().data()[arena.segments()[1].first + i] == 0);
+  }
+}
+
+}  // namespace
+}  // namespace lucida

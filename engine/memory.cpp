@@ -170,7 +170,7 @@ class HostArena {
          << mebibytes(use_.current) << " of " << mebibytes(limit_) << " MiB in use, largest holders:";
     const auto list = holders_unlocked();
     for (size_t i = 0; i < std::min<size_t>(4, list.size()); ++i)
-      text << ' ' << list[i].first << ' ' << mebibytes(list[i].second) << " MiB" << (i < 3 ? "," : "");
+      text << (i ? ", " : " ") << list[i].first << ' ' << mebibytes(list[i].second) << " MiB";
     fail(text.str(), " - use a smaller --batch or --image-size");
   }
 

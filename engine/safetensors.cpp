@@ -68,14 +68,14 @@ StoredTensor read_entry(const std::string& path, const std::string& name, const 
   const size_t element = element_bytes(t.dtype);
   require(element > 0, path, ": tensor '", name, "' has type ", t.dtype,
           "; F32, F16, BF16 and I64 can be read");
+  require(begin <= end && end <= data_bytes, path, ": tensor '", name, "' lies at bytes ", begin, " to ", end,
+          " of ", data_bytes, ": the file is torn or the header is wrong");
   uint64_t expected = element;
   for (int64_t d : t.shape) {
     require(d >= 0 && (d == 0 || expected <= data_bytes / uint64_t(d) + 1), path, ": tensor '", name,
             "' has an impossible shape");
     expected *= uint64_t(d);
   }
-  require(begin <= end && end <= data_bytes, path, ": tensor '", name, "' lies at bytes ", begin, " to ", end,
-          " of ", data_bytes, ": the file is torn or the header is wrong");
   require(end - begin == expected, path, ": tensor '", name, "' has ", end - begin,
           " bytes, its shape needs ", expected);
   t.bytes.assign(data + begin, data + end);
@@ -181,7 +181,12 @@ void write_safetensors(const std::string& path, const Safetensors& file) {
   }
   if (!file.metadata.empty())
     header["__metadata__"] = file.metadata;
-  std::string text = header.dump();
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const Json::exception& e) {
+    fail(path, ": a name or a text of the metadata is not UTF-8: ", e.what());
+  }
   text.append((8 - text.size() % 8) % 8, ' ');  // data begins on an 8-byte boundary, as the format asks
   const uint64_t header_bytes = text.size();
   AtomicFile out(path);

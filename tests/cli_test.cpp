@@ -1,0 +1,63 @@
+// The command line: exit codes, messages, --config.
+#include <doctest/doctest.h>
+
+#include "tests/program.h"
+#include "tests/scratch.h"
+
+namespace lucida {
+namespace {
+
+using test::contains;
+using test::Scratch;
+
+TEST_CASE("command line: help is exit 0, wrong usage is exit 2") {
+  const ProgramResult help = run_lucida({"train", "--help"});
+  CHECK(help.status == 0);
+  CHECK(contains(help.out, "--head-lr-mult"));
+  CHECK(run_lucida({}).status == 2);
+  CHECK(run_lucida({"train", "--epochs", "many"}).status == 2);
+}
+
+TEST_CASE("command line: a misspelt option or command is named with the nearest one") {
+  const ProgramResult option = run_lucida({"train", "--bacth", "3"});
+  CHECK(option.status == 2);
+  CHECK(contains(option.err, "unknown option --bacth; did you mean --batch?"));
+  const ProgramResult command = run_lucida({"evla"});
+  CHECK(command.status == 2);
+  CHECK(contains(command.err, "did you mean eval?"));
+}
+
+TEST_CASE("command line: runtime errors are one line on stderr and exit 1") {
+  const ProgramResult missing = run_lucida({"train", "--data", "voc", "--root", "/nowhere"});
+  CHECK(missing.status == 1);
+  CHECK(contains(missing.err, "/nowhere"));
+  CHECK(std::count(missing.err.begin(), missing.err.end(), '\n') == 1);
+  CHECK(run_lucida({"train", "--data", "moon", "--root", "/"}).status == 1);
+  const ProgramResult device = run_lucida({"eval", "--checkpoint", "x", "--device", "cuda"});
+  CHECK(device.status == 1);
+  CHECK(contains(device.err, "cuda"));
+  const ProgramResult loss = run_lucida({"train", "--root", "/", "--loss", "nothing"});
+  CHECK(contains(loss.err, "no loss is called 'nothing': there are an, bce, ll-cp, ll-ct, ll-r"));
+}
+
+TEST_CASE("command line: a recipe sets options, the command line wins, unknown keys are errors") {
+  const Scratch folder;
+  const std::string good = folder.write("good.toml", "epochs = 0\nloss = \"ll-ct\"\nflip = false\n");
+  CHECK(contains(run_lucida({"train", "--config", good, "--root", "/"}).err,
+                 "--epochs must be at least 1, got 0"));
+  const ProgramResult overridden = run_lucida({"train", "--config=" + good, "--epochs", "1", "--loss", "x"});
+  CHECK(contains(overridden.err, "no loss is called 'x'"));
+  const std::string bad = folder.write("bad.toml", "epoch = 3\n");
+  const ProgramResult unknown = run_lucida({"train", "--config", bad});
+  CHECK(unknown.status == 2);
+  CHECK(contains(unknown.err, "unknown option --epoch; did you mean --epochs?"));
+  CHECK(contains(run_lucida({"train", "--config", folder.path("none.toml")}).err, "none.toml"));
+}
+
+TEST_CASE("command line: a forced rung must exist") {
+  const ProgramResult r = run_lucida({"train", "--root", "/", "--rung", "conv2d=77"});
+  CHECK(r.status == 1);
+}
+
+}  // namespace
+}  // namespace lucida

@@ -1,5 +1,5 @@
-// Loops over all elements, split between threads. The body is inlined, so the compiler turns the inner loop into
-// vector instructions; memory bandwidth is the limit.
+// Loops over all elements, split between threads. The body is inlined, so the compiler turns the inner loop
+// into vector instructions; memory bandwidth is the limit.
 #pragma once
 #include "engine/parallel.h"
 #include "engine/tensor.h"

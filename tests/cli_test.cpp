@@ -1,6 +1,8 @@
 // The command line: exit codes, messages, --config.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "tests/program.h"
 #include "tests/scratch.h"
 

@@ -1,4 +1,5 @@
-// Whole runs on a tiny generated set: what a run writes, and that an interrupted one ends as if nothing had happened.
+// Whole runs on a tiny generated set: what a run writes, and that an interrupted one ends as if nothing had
+// happened.
 #include <doctest/doctest.h>
 
 #include <csignal>

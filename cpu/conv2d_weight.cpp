@@ -22,7 +22,7 @@
 namespace lucida {
 namespace {
 
-constexpr int pixel_chunk = 256;                          // 64 KiB of gathered x with 16 lanes
+constexpr int pixel_chunk = 384;                          // 64 KiB of gathered x with 16 lanes
 constexpr int packed_tile = pixel_chunk * tile_rows + 8;  // floats of dy for one tile, and slack
 constexpr int64_t wanted_tasks = 16;  // enough for the cores of a desktop; fixed, because it decides the sums
 constexpr int64_t least_panels = 4;   // of a task: dy is read once for each
@@ -101,8 +101,6 @@ struct Task {
   int64_t first_panel, last_panel;
   float* dw;
   bool accumulate;
-  // One panel alone does not repay the packing of dy: its tiles read dy where it lies.
-  const bool in_place = last_panel - first_panel == 1;
 
   // packed[tile][pixel][tile_rows]. Eight floats are copied for six: the two behind them are overwritten by
   // the next pixel or lie in the slack behind the tile.
@@ -118,39 +116,25 @@ struct Task {
     }
   }
 
-  void prefetch_dy(const float* from, const float* to) const {
-    for (; from < to; from += channels)
-      for (int o = first_channel; o < last_channel; o += 16) __builtin_prefetch(from + o, 0, 2);
-  }
-
   // All tiles of one panel: adds a chunk's pixels to dw.
-  void multiply_panel(const float* dy_tile, int pixels, int column, const float* packed, bool from_dw, const float* ahead) const {
+  void multiply_panel(const float* packed_dy, int pixels, int column, const float* packed,
+                      bool from_dw) const {
     const int width = panel_width(columns, column), count = std::min(width, columns - column);
     static const float zeros[tile_width] = {};
     const float* none[tile_rows];
     std::fill(none, none + tile_rows, zeros);
     const Segment all{0, 0, pixels};
-    for (int o = first_channel; o < last_channel;
-         o += tile_rows, dy_tile += in_place ? tile_rows : packed_tile) {
+    for (int o = first_channel; o < last_channel; o += tile_rows, packed_dy += packed_tile) {
       const int rows = std::min(tile_rows, last_channel - o);
       const float* a[tile_rows];
       float* c[tile_rows];
       for (int r = 0; r < rows; ++r) {
-        a[r] = dy_tile + r;
+        a[r] = packed_dy + r;
         c[r] = dw + int64_t{o + r} * columns;
       }
-      const TileProduct tile{a,
-                             0,
-                             in_place ? channels : tile_rows,
-                             {&all, 1},
-                             packed,
-                             from_dw ? c : none,
-                             from_dw ? column : 0,
-                             c,
-                             column};
+      const TileProduct tile{a, 0,     tile_rows, {&all, 1}, packed, from_dw ? c : none, from_dw ? column : 0,
+                             c, column};
       const MultiplyTile kernel = tile_kernel(rows, width / simd::lanes);
-      prefetch_dy(ahead + int64_t{pixels} * (o - first_channel) / (last_channel - first_channel) * channels,
-                  ahead + int64_t{pixels} * std::min(o - first_channel + tile_rows, last_channel - first_channel) / (last_channel - first_channel) * channels);
       if (count == width)
         kernel(tile);
       else
@@ -162,21 +146,17 @@ struct Task {
     alignas(64) float packed[pixel_chunk * tile_width + simd::lanes];
     std::vector<const float*> address(size_t(image.grid.count()) * pixel_chunk);
     const int tiles = (last_channel - first_channel + tile_rows - 1) / tile_rows;
-    std::vector<float> packed_dy(in_place ? 0 : size_t(tiles) * packed_tile);
+    std::vector<float> packed_dy(size_t(tiles) * packed_tile);
     const int64_t all = last_pixel - first_pixel, chunks = (all + pixel_chunk - 1) / pixel_chunk;
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
       const int64_t p = first_pixel + all * chunk / chunks;
       const int pixels = int(first_pixel + all * (chunk + 1) / chunks - p);
       image.grid.addresses(p, pixels, pixel_chunk, address.data());
-      const float* dy_chunk = dy + p * channels + first_channel;
-      if (!in_place) {
-        pack_dy(dy + p * channels, pixels, packed_dy.data());
-        dy_chunk = packed_dy.data();
-      }
+      pack_dy(dy + p * channels, pixels, packed_dy.data());
       for (int64_t panel = first_panel; panel < last_panel; ++panel) {
         const int column = int(panel * tile_width), width = panel_width(columns, column);
         gather(image, address.data(), pixels, column, std::min(width, columns - column), width, packed);
-        multiply_panel(dy_chunk, pixels, column, packed, accumulate || p > first_pixel, dy + (p + pixels) * channels);
+        multiply_panel(packed_dy.data(), pixels, column, packed, accumulate || p > first_pixel);
       }
     }
   }

@@ -40,8 +40,8 @@ std::vector<Placement> place_objects(Dice& dice, int size) {
                                                        : 0.2f;
   std::vector<Placement> placed;
   for (int attempt = 0; attempt < 40 && int(placed.size()) < wanted; ++attempt) {
-    const float radius = dice.uniform(0.145f, largest) * s, margin = 0.8f * radius;
-    const float angle = dice.uniform(-0.6f, 0.6f);
+    const float radius = dice.uniform(0.16f, largest) * s, margin = 0.8f * radius;
+    const float angle = dice.uniform(-0.5f, 0.5f);
     const Placement p{dice.below(int(scene_shapes().size())),
                       {dice.uniform(margin, s - margin), dice.uniform(margin, s - margin)},
                       radius,
@@ -104,7 +104,7 @@ void draw_shadow(const Field& field, const Placement& p, float strength, Canvas&
 // A colour that stands out from what lies behind it.
 Colour contrasting_colour(Dice& dice, Colour behind) {
   Colour best = object_colour(dice);
-  for (int attempt = 0; attempt < 6 && difference(best, behind) < 0.75f; ++attempt) {
+  for (int attempt = 0; attempt < 6 && difference(best, behind) < 0.85f; ++attempt) {
     const Colour c = object_colour(dice);
     if (difference(c, behind) > difference(best, behind))
       best = c;
@@ -117,10 +117,10 @@ int64_t draw_object(Dice& dice, const Placement& p, int number, Colour behind, C
   const SceneShape& shape = scene_shapes()[size_t(p.label)];
   const Field field = make_field(p, shape.outline);
   const Colour main = contrasting_colour(dice, behind);
-  const Texture texture(dice, main, mix(main, object_colour(dice), dice.uniform(0.25f, 0.55f)));
+  const Texture texture(dice, main, mix(main, object_colour(dice), dice.uniform(0.2f, 0.45f)));
   const Colour detail =
       difference(main, {1, 0.97f, 0.9f}) > 0.6f ? Colour{1, 0.97f, 0.9f} : Colour{0.2f, 0.2f, 0.28f};
-  const float rim = dice.chance(0.6f) ? 0.09f * p.radius : 0, rim_shade = dice.uniform(0.5f, 0.7f);
+  const float rim = dice.chance(0.75f) ? 0.09f * p.radius : 0, rim_shade = dice.uniform(0.5f, 0.7f);
   if (dice.chance(0.7f))
     draw_shadow(field, p, dice.uniform(0.15f, 0.4f), canvas);
   int64_t area = 0;

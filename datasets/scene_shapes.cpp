@@ -193,4 +193,33 @@ float signed_distance(const Outline& outline, Point p) {
   return inside ? -std::sqrt(nearest) : std::sqrt(nearest);
 }
 
+DistanceTable::DistanceTable(const Outline& outline) : samples_(size_t(side) * side) {
+  for (int v = 0; v < side; ++v)
+    for (int u = 0; u < side; ++u) {
+      const auto coordinate = [](int i) { return reach * (2 * float(i) / (side - 1) - 1); };
+      samples_[size_t(v * side + u)] = signed_distance(outline, {coordinate(u), coordinate(v)});
+    }
+}
+
+float DistanceTable::operator()(Point p) const {
+  const float u = (p.x / reach + 1) * 0.5f * (side - 1), v = (p.y / reach + 1) * 0.5f * (side - 1);
+  if (!(u >= 0 && v >= 0 && u < side - 1 && v < side - 1))
+    return reach;
+  const int iu = int(u), iv = int(v);
+  const float fu = u - float(iu), fv = v - float(iv);
+  const float* s = samples_.data() + iv * side + iu;
+  const float top = s[0] + (s[1] - s[0]) * fu, bottom = s[side] + (s[side + 1] - s[side]) * fu;
+  return top + (bottom - top) * fv;
+}
+
+const ShapeTables& tables_of(int label) {
+  static const std::vector<ShapeTables> tables = [] {
+    std::vector<ShapeTables> made;
+    for (const SceneShape& shape : scene_shapes())
+      made.push_back({DistanceTable(shape.outline), DistanceTable(shape.details)});
+    return made;
+  }();
+  return tables[size_t(label)];
+}
+
 }  // namespace lucida

@@ -13,6 +13,7 @@
 #include "engine/error.h"
 #include "engine/file.h"
 #include "engine/parallel.h"
+#include "engine/random.h"
 #include "tests/scratch.h"
 
 using namespace lucida;
@@ -38,6 +39,17 @@ TEST_CASE("scenes: shapes fill about the unit circle") {
       for (const Point p : polygon) CHECK(signed_distance(shape.outline, p) < 0.02f);
   }
   CHECK(signed_distance({{{-1, -1}, {1, -1}, {1, 1}, {-1, 1}}}, {0.25f, 0}) == doctest::Approx(-0.75));
+}
+
+TEST_CASE("scenes: sampled distances are those of the outline") {
+  const Random random(3, Stream::test);
+  for (size_t k = 0; k < scene_shapes().size(); ++k)
+    for (uint64_t i = 0; i < 200; ++i) {
+      const Point p = {random.uniform(-1.35f, 1.35f, 2 * i), random.uniform(-1.35f, 1.35f, 2 * i + 1)};
+      const float exact = signed_distance(scene_shapes()[k].outline, p);
+      CHECK(std::abs(tables_of(int(k)).outline(p) - exact) < 0.012f);
+    }
+  CHECK(tables_of(0).outline({9, 0}) > 1);
 }
 
 TEST_CASE("scenes: the same numbers give the same scene") {

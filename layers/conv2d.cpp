@@ -4,6 +4,7 @@
 
 #include "engine/autograd.h"
 #include "engine/memory.h"
+#include "engine/parallel.h"
 #include "engine/random.h"
 
 namespace lucida {
@@ -57,8 +58,10 @@ void Conv2d::visit(Visitor& v) {
 void Conv2d::initialise_he(const Random& random, uint32_t item) {
   const double fan_out = double(weight.count() / weight.shape()[3]);
   const float deviation = float(std::sqrt(2.0 / fan_out));
-  for (int64_t i = 0; i < weight.count(); ++i)
-    weight.data()[i] = deviation * random.normal(uint64_t(i), item);
+  float* w = weight.data();
+  parallel_for(weight.count(), 4096, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) w[i] = deviation * random.normal(uint64_t(i), item);
+  });
 }
 
 void Conv2d::initialise_uniform(const Random& random, uint32_t item) {

@@ -107,11 +107,13 @@ void Block::visit(Visitor& v) {
   v.child("downsample.1", shortcut->bn);
 }
 
-ResNetCam::ResNetCam(ResNetOptions o, uint64_t seed)
+ResNetCam::ResNetCam(ResNetOptions o, NoWeights)
     : options((require_known(o), o)),
       stem(3, 64, Conv2d::Options{.kernel = 7, .stride = 2, .pad = 3}),
       stages(make_stages(o)),
-      head(features(o.depth), o.classes) {
+      head(features(o.depth), o.classes) {}
+
+ResNetCam::ResNetCam(ResNetOptions o, uint64_t seed) : ResNetCam(o, NoWeights{}) {
   const Random random(seed, Stream::initialise);
   uint32_t item = 0;
   stem.conv.initialise_he(random, item++);

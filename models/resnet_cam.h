@@ -50,6 +50,8 @@ struct Block {
 class ResNetCam {
  public:
   explicit ResNetCam(ResNetOptions, uint64_t seed = 1);  // He-initialised
+  struct NoWeights {};
+  ResNetCam(ResNetOptions, NoWeights);  // all weights 0: for those who fill in all of them next
 
   using Output = CamHead::Output;
   Output operator()(const Tensor& images, Mode);

@@ -2,15 +2,14 @@
 #include "train/cam_pictures.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
 #include <numeric>
 
 #include "datasets/npy.h"
 #include "datasets/scenes.h"
 #include "engine/error.h"
+#include "tests/scratch.h"
 #include "train/caption.h"
 #include "train/checkpoint_model.h"
 
@@ -55,16 +54,9 @@ TEST_CASE("caption: text stays inside the picture and is cut when it is too long
   CHECK(text_width("mm", 12) > text_width("ii", 12));
 }
 
-struct Folder {
-  std::filesystem::path path =
-      std::filesystem::temp_directory_path() / ("lucida_cam_test_" + std::to_string(::getpid()));
-  Folder() { std::filesystem::create_directories(path); }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
-
 TEST_CASE("cam: overlays, maps whose mean is the logit, and a sheet") {
-  const Folder folder;
-  const std::string image = folder.path / "scene.png", out = folder.path / "cams";
+  const test::Scratch folder;
+  const std::string image = folder.path("scene.png"), out = folder.path("cams");
   const Image scene = draw_scene({.size = 64}, 1).image;
   write_png(image, scene);
   const ModelInfo info{{.depth = 18, .classes = 3, .alpha = 5}, {"ring", "big star", "fish"}, 64};
@@ -79,7 +71,7 @@ TEST_CASE("cam: overlays, maps whose mean is the logit, and a sheet") {
   CHECK(std::accumulate(map.begin(), map.end(), 0.0) / double(map.size()) ==
         doctest::Approx(logits.data()[2]).epsilon(1e-4));
   CHECK(read_image(written.overlays.at(0)).width == 480);
-  const CamPictures one = write_cam_pictures(model, info, {image}, {"fish"}, folder.path / "one", false);
+  const CamPictures one = write_cam_pictures(model, info, {image}, {"fish"}, folder.path("one"), false);
   CHECK(one.maps.empty());
   CHECK(one.sheets.empty());
   CHECK_THROWS_WITH_AS(write_cam_pictures(model, info, {image}, {"fisch"}, out),

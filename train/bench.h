@@ -38,8 +38,9 @@ struct BenchOptions {
 double fma_gflops(double seconds);  // of all threads, two floating-point operations a multiply-add
 double memory_gbs();  // a[i] = b[i] + s * c[i] over arrays beyond the caches, 12 bytes an element
 
-// Other programs slow a measurement down. The peak is the best burst of the whole run; wait() measures the arithmetic peak in short bursts until one comes within
-// 3 % of the best ever seen, but not longer than `limit` seconds.
+// Other programs slow a measurement down. The peak is the best burst of the whole run; wait() measures the
+// arithmetic peak in short bursts until one comes within 3 % of the best ever seen, but not longer than
+// `limit` seconds.
 class QuietCores {
  public:
   explicit QuietCores(double limit_seconds);

@@ -1,8 +1,8 @@
 // Every layer shape of a model, each pass alone, against what the machine can do.
 //
-// Convolutions are bound by arithmetic: GFLOP/s and their share of the multiply-add peak. The other layers are bound
-// by memory: GB/s of the tensors they must read and write once, and their share of the bandwidth. The sums are those
-// of one training step: each shape counts as often as it occurs.
+// Convolutions are bound by arithmetic: GFLOP/s and their share of the multiply-add peak. The other layers
+// are bound by memory: GB/s of the tensors they must read and write once, and their share of the bandwidth.
+// The sums are those of one training step: each shape counts as often as it occurs.
 #include <map>
 
 #include "engine/parallel.h"
@@ -117,8 +117,8 @@ void measure_convolution(Table& table, const BenchOptions& o, const ConvShape& s
   }
 }
 
-// Passes over memory of each part: statistics read x; normalize reads x and writes y; reduce reads x, y and dy; apply
-// reads x, y and dy and writes dx.
+// Passes over memory of each part: statistics read x; normalize reads x and writes y; reduce reads x, y and
+// dy; apply reads x, y and dy and writes dx.
 void measure_norm(Table& table, const BenchOptions& o, const NormShape& shape) {
   const Shape dims{1, 1, shape.rows, shape.channels};
   const Tensor x = random_tensor(dims), y = random_tensor(dims), dy = random_tensor(dims),

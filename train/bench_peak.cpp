@@ -8,8 +8,8 @@
 namespace lucida {
 namespace {
 
-// Chains of multiply-adds that do not wait for one another: latency 4 or 5 times 2 units needs 10. Four registers
-// stay free for the factor, the summand and what the loop needs.
+// Chains of multiply-adds that do not wait for one another: latency 4 or 5 times 2 units needs 10. Four
+// registers stay free for the factor, the summand and what the loop needs.
 constexpr int chains = simd::registers - 4;
 constexpr int64_t rounds = 4096;
 

@@ -13,7 +13,8 @@ struct CheckpointModel {
   ResNetCam model;
 };
 
-// `alpha` replaces the checkpoint's BoostLU. Throws Error when the file is torn or no checkpoint of this program.
+// `alpha` replaces the checkpoint's BoostLU. Throws Error when the file is torn or no checkpoint of this
+// program.
 CheckpointModel load_checkpoint(const std::string& path, std::optional<float> alpha = {});
 
 Tensor image_tensor(const Image&, int size);  // [1,size,size,3], resized and normalised as in training

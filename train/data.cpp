@@ -1,6 +1,8 @@
-// lucida data: statistics, splits, observed labels, network input and generated sets, as files for other programs.
+// lucida data: statistics, splits, observed labels, network input and generated sets, as files for other
+// programs.
 //
-// Read next:  train/data_stats.cpp   the table of `data stats`       datasets/labels.h   splits and observation
+// Read next:  train/data_stats.cpp   the table of `data stats`
+//             datasets/labels.h      splits and observed labels
 #include "train/data.h"
 
 #include <cstdio>

@@ -1,4 +1,5 @@
-// A class activation map over a photo. Weak regions keep the photo, strong ones take the colour of their strength.
+// A class activation map over a photo. Weak regions keep the photo, strong ones take the colour of their
+// strength.
 //
 // Read next:  train/cam_pictures.cpp   which maps are drawn, and the files
 #pragma once
@@ -11,8 +12,8 @@ namespace lucida {
 
 using Colour = std::array<uint8_t, 3>;
 
-// From dark blue over magenta and orange to light yellow, for t in [0, 1]. Lightness rises evenly (Oklab, Ottosson
-// 2020), so that equal steps look equal, also in grey and to the colour-blind.
+// From dark blue over magenta and orange to light yellow, for t in [0, 1]. Lightness rises evenly (Oklab,
+// Ottosson 2020), so that equal steps look equal, also in grey and to the colour-blind.
 Colour heat_colour(float t);
 
 struct Map {
@@ -20,11 +21,12 @@ struct Map {
   std::vector<float> values;  // row-major
 };
 
-// Bicubic (Mitchell and Netravali, 1988), pixel centres aligned as areas; outside values are those of the border.
+// Bicubic (Mitchell and Netravali, 1988), pixel centres aligned as areas; outside values are those of the
+// border.
 Map enlarge(const Map&, int height, int width);
 
-// Strength = value / largest value, negative values count as 0. A map without a positive value leaves the photo as it
-// is.
+// Strength = value / largest value, negative values count as 0. A map without a positive value leaves the
+// photo as it is.
 Image overlay(const Image& photo, const Map&);
 
 }  // namespace lucida

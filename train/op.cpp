@@ -1,5 +1,5 @@
-// lucida op: one operation on arrays from .npy files, with its gradients, alone under a profiler or against another
-// implementation. Files hold float32 in the order N,C,H,W (weights O,I,H,W).
+// lucida op: one operation on arrays from .npy files, with its gradients, alone under a profiler or against
+// another implementation. Files hold float32 in the order N,C,H,W (weights O,I,H,W).
 #include "train/op.h"
 
 #include <algorithm>

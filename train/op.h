@@ -1,5 +1,5 @@
-// One operation alone: what `lucida op` can run. An operation is one entry of a table: its inputs, settings and
-// outputs by name and a function that calls the layer.
+// One operation alone: what `lucida op` can run. An operation is one entry of a table: its inputs, settings
+// and outputs by name and a function that calls the layer.
 //
 // Read next:  train/op_layers.cpp   the table: layers       train/op_losses.cpp   losses
 //             train/op_run.cpp      checks, gradients, timing     train/op.cpp    the command line
@@ -59,8 +59,8 @@ struct OpResult {
   OpTimes times;
 };
 
-// Settings left out get their defaults. `upstream`: gradients of outputs by name. Throws Error for unknown or missing
-// names. Runs `repeat` times; the results of all are the same.
+// Settings left out get their defaults. `upstream`: gradients of outputs by name. Throws Error for unknown or
+// missing names. Runs `repeat` times; the results of all are the same.
 OpResult run_operation(const Operation&, OpArguments, const std::map<std::string, Tensor>& upstream,
                        int repeat = 1);
 

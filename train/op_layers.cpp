@@ -59,14 +59,17 @@ NamedOutputs run_cam_head(const OpArguments& a) {
   return {{"maps", maps}, {"logits", logits}};
 }
 
-}  // namespace
+NamedOutputs y_is(const Tensor& y) {
+  return {{"y", y}};
+}
 
-std::vector<Operation> layer_operations() {
-  const OpInput images{"x", "N,C,H,W"}, any{"x", "any shape"};
-  const OpSetting alpha{"alpha", "5", "positive values are multiplied by it (1: no change)"};
+const OpInput images{"x", "N,C,H,W"}, any{"x", "any shape"}, bias{"bias", "O", true};
+const OpSetting alpha{"alpha", "5", "positive values are multiplied by it (1: no change)"};
+
+std::vector<Operation> operations_with_weights() {
   return {
       {"conv2d",
-       {images, {"weight", "O,I,R,S"}, {"bias", "O", true}},
+       {images, {"weight", "O,I,R,S"}, bias},
        {{"stride", "1", "pixels"},
         {"pad", "0", "pixels of zeros on each side"},
         {"dilation", "1", "pixels between taps"}},
@@ -87,70 +90,53 @@ std::vector<Operation> layer_operations() {
        {"y", "running_mean", "running_var"},
        {"batchnorm2d"},
        run_batchnorm2d},
-      {"relu",
-       {any},
+      {"linear",
+       {{"x", "N,I"}, {"weight", "O,I"}, bias},
        {},
        {"y"},
-       {"relu"},
-       [](const OpArguments& a) {
-         return NamedOutputs{{"y", relu(a.input("x"))}};
-       }},
-      {"sigmoid",
-       {any},
-       {},
-       {"y"},
-       {"sigmoid"},
-       [](const OpArguments& a) {
-         return NamedOutputs{{"y", sigmoid(a.input("x"))}};
-       }},
-      {"add",
-       {{"a", "any shape"}, {"b", "shape of a"}},
-       {},
-       {"y"},
-       {"add"},
-       [](const OpArguments& a) {
-         return NamedOutputs{{"y", add(a.input("a"), a.input("b"))}};
-       }},
-      {"boostlu",
-       {any},
+       {"linear"},
+       [](const OpArguments& a) { return y_is(linear(a.input("x"), a.input("weight"), a.input("bias"))); }},
+      {"cam_head",
+       {images, {"weight", "L,C,1,1"}, {"bias", "L", true}},
        {alpha},
-       {"y"},
-       {"boostlu"},
-       [](const OpArguments& a) {
-         return NamedOutputs{{"y", boostlu(a.input("x"), float(a.number("alpha")))}};
-       }},
+       {"maps", "logits"},
+       {"conv2d", "boostlu", "global_average"},
+       run_cam_head}};
+}
+
+// One input, or two of the same shape.
+Operation elementwise(const std::string& name, std::vector<OpInput> inputs, std::vector<OpSetting> settings,
+                      NamedOutputs (*run)(const OpArguments&)) {
+  return {name, std::move(inputs), std::move(settings), {"y"}, {name}, run};
+}
+
+std::vector<Operation> operations_without_weights() {
+  return {
+      elementwise("relu", {any}, {}, [](const OpArguments& a) { return y_is(relu(a.input("x"))); }),
+      elementwise("sigmoid", {any}, {}, [](const OpArguments& a) { return y_is(sigmoid(a.input("x"))); }),
+      elementwise("add", {{"a", "any shape"}, {"b", "shape of a"}}, {},
+                  [](const OpArguments& a) { return y_is(add(a.input("a"), a.input("b"))); }),
+      elementwise("boostlu", {any}, {alpha},
+                  [](const OpArguments& a) { return y_is(boostlu(a.input("x"), float(a.number("alpha")))); }),
       {"maxpool2d",
        {images},
        {{"kernel", "3", "pixels"}, {"stride", "2", "pixels"}, {"pad", "1", "pixels; they never win"}},
        {"y"},
        {"maxpool2d"},
        [](const OpArguments& a) {
-         return NamedOutputs{
-             {"y", max_pool(a.input("x"), a.whole("kernel"), a.whole("stride"), a.whole("pad"))}};
+         return y_is(max_pool(a.input("x"), a.whole("kernel"), a.whole("stride"), a.whole("pad")));
        }},
-      {"global_average",
-       {images},
-       {},
-       {"y"},
-       {"global_average"},
-       [](const OpArguments& a) {
-         return NamedOutputs{{"y", global_average(a.input("x"))}};
-       }},
-      {"linear",
-       {{"x", "N,I"}, {"weight", "O,I"}, {"bias", "O", true}},
-       {},
-       {"y"},
-       {"linear"},
-       [](const OpArguments& a) {
-         return NamedOutputs{{"y", linear(a.input("x"), a.input("weight"), a.input("bias"))}};
-       }},
-      {"cam_head",
-       {images, {"weight", "L,C,1,1"}, {"bias", "L", true}},
-       {alpha},
-       {"maps", "logits"},
-       {"conv2d", "boostlu", "global_average"},
-       run_cam_head},
-  };
+      {"global_average", {images}, {}, {"y"}, {"global_average"}, [](const OpArguments& a) {
+         return y_is(global_average(a.input("x")));
+       }}};
+}
+
+}  // namespace
+
+std::vector<Operation> layer_operations() {
+  std::vector<Operation> all = operations_with_weights();
+  for (Operation& op : operations_without_weights()) all.push_back(std::move(op));
+  return all;
 }
 
 }  // namespace lucida

@@ -1,0 +1,114 @@
+// The smaller sub-commands as programs: files in, files and JSON out.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "datasets/formatted.h"
+#include "datasets/npy.h"
+#include "models/weights.h"
+#include "tests/program.h"
+#include "tests/scratch.h"
+
+namespace lucida {
+namespace {
+
+using nlohmann::json;
+
+std::string output_of(const std::vector<std::string>& words) {
+  const ProgramResult r = run_lucida(words);
+  CHECK_MESSAGE(r.status == 0, r.err);
+  return r.out;
+}
+
+TEST_CASE("commands: data split equals numpy's") {
+  const test::Scratch folder;
+  output_of(
+      {"data", "split", "--count", "5717", "--val-frac", "0.2", "--seed", "1200", "--out", folder.path()});
+  const NpyArray array = read_npy(folder.path("val.npy"));
+  CHECK(array.item_bytes == 8);
+  const std::vector<int64_t> val = array.as<int64_t>();
+  REQUIRE(val.size() == 1143);
+  CHECK(std::vector<int64_t>(val.begin(), val.begin() + 6) == std::vector<int64_t>{5, 6, 11, 15, 22, 23});
+  CHECK(std::accumulate(val.begin(), val.end(), int64_t{0}) == 3242061);
+  CHECK(read_npy(folder.path("train.npy")).shape == std::vector<int64_t>{4574});
+}
+
+TEST_CASE("commands: data observe keeps what numpy's generator keeps") {
+  const test::Scratch folder;
+  const std::vector<int8_t> labels = {1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1};
+  write_npy(folder.path("labels.npy"), {4, 5}, labels);
+  output_of({"data", "observe", "--labels", folder.path("labels.npy"), "--pos", "2", "--neg", "1", "--out",
+             folder.path("observed.npy")});
+  CHECK(read_label_matrix(folder.path("observed.npy")).values ==
+        std::vector<int8_t>{1, 0, 0, 1, -1, -1, 1, 0, 0, 0, 0, 0, 1, 1, -1, -1, 0, 0, 1, 1});
+}
+
+TEST_CASE("commands: data make-scenes, stats, dump and export agree") {
+  const test::Scratch folder;
+  const std::string root = folder.path("set");
+  output_of({"data", "make-scenes", "--out", root, "--count", "10", "--image-size", "40", "--seed", "2"});
+  const json stats =
+      json::parse(output_of({"data", "stats", "--data", "scenes", "--root", root, "--json"}))["splits"];
+  CHECK(stats["train"]["images"] == 6);
+  CHECK(stats["test"]["images"] == 4);
+  output_of({"data", "dump", "--data", "scenes", "--root", root, "--split", "train", "--count", "5",
+             "--image-size", "32", "--batch", "2", "--out", folder.path("x.npy"), "--labels-out",
+             folder.path("y.npy")});
+  CHECK(read_npy(folder.path("x.npy")).shape == std::vector<int64_t>{5, 3, 32, 32});
+  output_of({"data", "export", "--data", "scenes", "--root", root, "--out", folder.path("formatted")});
+  const FormattedLabels train = read_formatted(folder.path("formatted"), "train");
+  const LabelMatrix dumped = read_label_matrix(folder.path("y.npy"));
+  CHECK(std::equal(dumped.values.begin(), dumped.values.end(), train.labels.values.begin()));
+  int64_t labels = 0, observed = 0;
+  for (const int8_t v : train.labels.values) labels += v == 1;
+  for (const int8_t v : train.observed.values) observed += v == 1;
+  CHECK(stats["train"]["labels"] == labels);
+  CHECK(observed == 6);
+}
+
+TEST_CASE("commands: op reads and writes N,C,H,W") {
+  const test::Scratch folder;
+  write_npy(folder.path("x.npy"), {1, 2, 1, 2}, std::vector<float>{-1, 2, 3, -4});
+  write_npy(folder.path("dy.npy"), {1, 2, 1, 2}, std::vector<float>{5, 6, 7, 8});
+  const json j = json::parse(
+      output_of({"op", "relu", "--input", "x=" + folder.path("x.npy"), "--grad", "y=" + folder.path("dy.npy"),
+                 "--rung", "0", "--out", folder.path("out"), "--json"}));
+  CHECK(j["outputs"]["y"]["shape"] == json{1, 2, 1, 2});
+  CHECK(read_npy(folder.path("out/y.npy")).as<float>() == std::vector<float>{0, 2, 3, 0});
+  CHECK(read_npy(folder.path("out/dx.npy")).as<float>() == std::vector<float>{0, 6, 7, 0});
+  CHECK(run_lucida({"op", "relu", "--out", folder.path("out")}).status == 1);
+}
+
+TEST_CASE("commands: metrics prints one JSON object") {
+  const json j = json::parse(output_of({"metrics", "--scores", "tests/fixtures/metrics/scores.npy",
+                                        "--labels", "tests/fixtures/metrics/labels.npy", "--json"}));
+  CHECK(j["ap"].size() == 12);
+  CHECK(j["ap"][5] == 100);
+}
+
+TEST_CASE("commands: predict and info read a checkpoint; alpha changes the scores") {
+  const test::Scratch folder;
+  const ModelInfo info{{.depth = 18, .classes = 3}, {"a", "b", "c"}, 64};
+  ResNetCam model(info.options);
+  save_model(model, info, folder.path("model.safetensors"));
+  output_of({"data", "make-scenes", "--out", folder.path("set"), "--count", "2", "--image-size", "40"});
+  std::string image;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path("set")))
+    if (entry.path().extension() == ".jpg")
+      image = entry.path();
+  const auto predict = [&](const std::string& alpha) {
+    return json::parse(
+        output_of({"predict", "--checkpoint", folder.path("model.safetensors"), "--image", image, "--top",
+                   "2", "--alpha", alpha, "--json"}))["images"][0]["predictions"];
+  };
+  CHECK(predict("1").size() == 2);
+  CHECK(predict("5")[0]["logit"] > predict("1")[0]["logit"]);
+  const json j = json::parse(output_of({"info", "--checkpoint", folder.path("model.safetensors"), "--json"}));
+  CHECK(j["tensors"].size() == named_tensors(model).size());
+  CHECK(json::parse(output_of({"info", "--model", "resnet50", "--classes", "1000", "--image-size", "224",
+                               "--json"}))["parameters"] == 25557032);  // torchvision's count
+}
+
+}  // namespace
+}  // namespace lucida

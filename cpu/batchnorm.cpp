@@ -36,8 +36,8 @@ int64_t chunks_of(Sizes z) {
   return reduction_chunks(z.rows, block_rows(z));
 }
 
-// sums[s][c] += term(vector kind, element, c)[s] over the rows [begin, end), `group` rows at a time: a group's
-// rows are read side by side, as many streams as the prefetcher follows, and a running sum is touched once.
+// sums[s][c] += term(vector kind, element, c)[s] over the rows [begin, end), `group` rows at a time: their
+// sums stay in registers, and a running sum is touched once for all of them.
 template <size_t Sums, class Term>
 void add_rows(int64_t begin, int64_t end, int channels, float* sums, const Term& term) {
   for (int64_t row = begin; row < end; row += group) {

@@ -1,8 +1,9 @@
 // Conv2d, rung 1: all passes as matrix products over addresses (cpu/gemm.h), nothing is unfolded.
 //
-//   forward         rows: pixels of y      taps x depth: kernel positions x c    columns: k    B: weight, transposed
-//   backward_data   rows: pixels of dx     taps x depth: kernel positions x k    columns: c    B: weight as it lies
-//   backward_weight see cpu/conv2d_weight.cpp
+//                     rows           taps x depth           columns   B
+//   forward           pixels of y    kernel positions x c   k         weight, transposed
+//   backward_data     pixels of dx   kernel positions x k   c         weight as it lies
+//   backward_weight   see cpu/conv2d_weight.cpp
 //
 // With stride s, backward_data is s*s products: the pixels of dx whose row is h mod s and whose column is
 // w mod s all meet the same kernel positions. For a 3x3 kernel, stride 2, pad 1:
@@ -37,11 +38,9 @@ void pad_row(const Conv2dSizes& z, const float* x, int64_t n, int h, float* to) 
 std::shared_ptr<void> padded_copy(const Conv2dSizes& z, const float* x) {
   const int height = z.h + 2 * z.pad;
   const int64_t row = int64_t{z.w + 2 * z.pad} * z.c;
-  const int64_t floats = z.n * height * row;
   const MemoryLabel label("conv2d padded input");
-  auto memory = allocate(Device{}, size_t(floats + simd::lanes) * sizeof(float));
+  auto memory = allocate(Device{}, size_t(z.n * height * row) * sizeof(float));
   float* copy = static_cast<float*>(memory.get());
-  std::fill(copy + floats, copy + floats + simd::lanes, 0.0f);
   parallel_for(int64_t{z.n} * height, 8, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) pad_row(z, x, i / height, int(i % height) - z.pad, copy + i * row);
   });
@@ -51,10 +50,8 @@ std::shared_ptr<void> padded_copy(const Conv2dSizes& z, const float* x) {
 }  // namespace
 
 ImageTaps::ImageTaps(const Conv2dSizes& z, const float* x)
-    : grid{z.out_h(), z.out_w(), x, z.h, z.w, z.c, z.stride, {}, {}},
-      depth(z.c),
-      padded(z.c <= few_channels && z.s > 1 && z.dilation == 1) {
-  if (padded) {
+    : grid{z.out_h(), z.out_w(), x, z.h, z.w, z.c, z.stride, {}, {}}, depth(z.c) {
+  if (z.c <= few_channels && z.s > 1 && z.dilation == 1) {
     copy = padded_copy(z, x);
     grid.image = static_cast<const float*>(copy.get());
     grid.height += 2 * z.pad;

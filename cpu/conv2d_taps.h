@@ -76,8 +76,7 @@ struct ImageTaps {
   ImageTaps(const Conv2dSizes&, const float* x);
   TapGrid grid;
   int depth;
-  bool padded;  // the copy is used; a whole vector may be read behind each tap's floats
-  std::shared_ptr<void> copy;
+  std::shared_ptr<void> copy;  // the padded copy, where one was made
 };
 
 }  // namespace lucida

@@ -3,11 +3,11 @@
 //   dw[o][f] = sum over pixels p   dy[p][o] * x_f[p],   f = (r,s,c) flattened, x_f[p] the input under it
 //
 //               f: panels of tile_width columns
-//          +------+------+------+--        a task owns a rectangle of dw (some o, some panels) and a share of
-//     o    | task 0      | task 1          the pixels, which it takes in chunks:
-//          |             |                   gather x_f of the chunk into [pixel][tile_width] (first-level cache),
-//          +------+------+------+--          then all tiles of 6 x tile_width; dy is read in place, six channels
-//          | task 2      | task 3            of a pixel lie side by side
+//          +------+------+------+--    a task owns a rectangle of dw (some o, some panels) and a share of the
+//     o    | task 0      | task 1      pixels, which it takes in chunks:
+//          |             |               pack dy into [tile][pixel][6],
+//          +------+------+------+--      for each panel: gather x_f into [pixel][tile_width], then all tiles
+//          | task 2      | task 3        of 6 x tile_width
 //
 // Where dw is small, pixels are shared out too: each share has its own partial dw, and they are added in
 // order. How many shares there are depends on the sizes alone, never on the number of threads.
@@ -22,7 +22,7 @@
 namespace lucida {
 namespace {
 
-constexpr int pixel_chunk = 384;                          // 64 KiB of gathered x with 16 lanes
+constexpr int pixel_chunk = 384;                          // 96 KiB of gathered x with 16 lanes
 constexpr int packed_tile = pixel_chunk * tile_rows + 8;  // floats of dy for one tile, and slack
 constexpr int64_t wanted_tasks = 16;  // enough for the cores of a desktop; fixed, because it decides the sums
 constexpr int64_t least_panels = 4;   // of a task: dy is read once for each
@@ -61,18 +61,11 @@ std::vector<Piece> pieces_of(int column, int count, int depth) {
   return pieces;
 }
 
-// Whole vectors where `spill` allows it: what lands behind the piece is overwritten by the next piece, by the
-// next row, or lies in the slack behind the last one.
-void copy_piece(const float* from, int length, bool spill, float* to) {
+void copy_piece(const float* from, int length, float* to) {
   using namespace simd;
   int i = 0;
   for (; i + lanes <= length; i += lanes) store(to + i, load(from + i));
-  if (i == length)
-    return;
-  if (spill)
-    store(to + i, load(from + i));
-  else
-    std::memcpy(to + i, from + i, size_t(length - i) * sizeof(float));
+  std::memcpy(to + i, from + i, size_t(length - i) * sizeof(float));
 }
 
 // packed[p][0 ... width) = the panel's columns of x under pixel p.
@@ -84,7 +77,7 @@ void gather(const ImageTaps& image, const float* const* address, int pixels, int
       // Rows of x lie further apart than the hardware's prefetcher follows.
       const float* ahead = from[std::min(p + 12, pixels - 1)] + piece.offset;
       for (int i = 0; i < piece.length; i += 16) __builtin_prefetch(ahead + i);
-      copy_piece(from[p] + piece.offset, piece.length, false, packed + int64_t{p} * width + piece.at);
+      copy_piece(from[p] + piece.offset, piece.length, packed + int64_t{p} * width + piece.at);
     }
   }
   if (count < width)
@@ -143,7 +136,7 @@ struct Task {
   }
 
   void run(int64_t first_pixel, int64_t last_pixel) const {
-    alignas(64) float packed[pixel_chunk * tile_width + simd::lanes];
+    alignas(64) float packed[pixel_chunk * tile_width];
     std::vector<const float*> address(size_t(image.grid.count()) * pixel_chunk);
     const int tiles = (last_channel - first_channel + tile_rows - 1) / tile_rows;
     std::vector<float> packed_dy(size_t(tiles) * packed_tile);
@@ -164,9 +157,9 @@ struct Task {
 
 // dw += the partial sums of the other shares, in order.
 void add_shares(const float* partial, int64_t shares, int64_t size, float* dw) {
-  parallel_for(size, 4096, [&](int64_t begin, int64_t end) {
-    for (int64_t s = 1; s < shares; ++s, partial += size)
-      for (int64_t i = begin; i < end; ++i) dw[i] += partial[i];
+  parallel_for(size, 4096, [=](int64_t begin, int64_t end) {
+    for (int64_t s = 1; s < shares; ++s)
+      for (int64_t i = begin; i < end; ++i) dw[i] += partial[(s - 1) * size + i];
   });
 }
 

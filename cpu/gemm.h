@@ -7,7 +7,7 @@
 //     rows of a task        split into blocks whose part of A stays in the second-level cache
 //     taps x depth          split into chunks of at most chunk_depth steps
 //     columns               split into panels of tile_width
-//     B of a chunk x panel  packed on the stack ([k][tile_width], first-level cache), used by every tile of the block
+//     B of a chunk x panel  packed on the stack, [k][tile_width], and used by every tile of the block
 //
 // An element's sum runs over chunks, segments and k in an order that depends on taps and depth alone, so how
 // rows and columns are shared among threads changes no bit of the result.

@@ -52,7 +52,7 @@ inline void store_first(float* p, Vec v, int count) {
   std::memcpy(p, &v, size_t(count) * sizeof(float));
 }
 
-// Past the caches: without it a store first reads the line that it is going to overwrite. p must be aligned to
+// Past the caches: an ordinary store first reads the line that it is going to overwrite. p must be aligned to
 // a vector, and fence() must run before another thread reads.
 inline void store_past_caches(float* p, Vec v) {
 #if defined(__AVX512F__)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What PyTorch makes of Lucida's main job on this machine: one ResNet-50 CAM training step (forward, backward,
+"""PyTorch on Lucida's main job on this machine: one ResNet-50 CAM training step (forward, backward,
 SGD with momentum; logits are the mean over H and W of a 1x1 convolution), or inference.
 
     scripts/peer_pytorch.py --mode train --batch 16 --size 224 --threads 2
     scripts/peer_pytorch.py --mode infer --batch 1 --layout channels_last
     scripts/peer_pytorch.py --mode infer-frozen            # jit.freeze + optimize_for_inference
 
-Prints one JSON line a layout: {"images_per_s": best of the repeats, "peak_mib": peak resident memory beyond what
-the process held once the weights were there, ...}. Each layout runs in a process of its own, so that one's
+Prints one JSON line a layout: {"images_per_s": best of the repeats, "peak_mib": peak resident memory beyond
+what the process held once the weights were there, ...}. Each layout runs in a process of its own, so that one's
 peak does not hide the other's. `lucida bench step --json` prints the same fields.
 """
 import argparse
@@ -19,12 +19,14 @@ import time
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--mode", choices=["train", "infer", "infer-frozen"], default="train")
     parser.add_argument("--batch", type=int, default=16, help="images a step (16)")
     parser.add_argument("--size", type=int, default=224, help="height and width in pixels (224)")
     parser.add_argument("--threads", type=int, default=2, help="(2)")
-    parser.add_argument("--layout", choices=["default", "channels_last", "both"], default="both", help="(both)")
+    layouts = ["default", "channels_last", "both"]
+    parser.add_argument("--layout", choices=layouts, default="both", help="(both)")
     parser.add_argument("--repeats", type=int, default=5, help="timed steps, after one that is not (5)")
     parser.add_argument("--classes", type=int, default=20, help="(20)")
     return parser.parse_args()

@@ -21,7 +21,7 @@ JOBS     ?= $(shell nproc)
 B        := build/$(ARCH)$(if $(SANITIZE),-$(SANITIZE))
 MAKEFLAGS += --no-print-directory
 
-WARNINGS := -Wall -Wextra -Wshadow
+WARNINGS := -Wall -Wextra -Wshadow -Wno-restrict # g++ 12 warns of overlaps inside std::string that cannot be
 OPTIMISE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE),-O3)
 OPTIMISE += $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=all)
 CXXFLAGS += -std=c++20 $(OPTIMISE) -g1 -march=$(ARCH) -fopenmp $(WARNINGS) -MMD -MP -I. -isystem /usr/include/stb
@@ -34,7 +34,7 @@ objects   = $(patsubst %.cpp,$(B)/%.o,$(1))
 
 .PHONY: all train eval cam bench test layout read deps format lint clean help
 all: build/.deps
-	@$(MAKE) -j$(JOBS) $(B)/lucida
+	@$(MAKE) $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS)) $(B)/lucida
 	@ln -sfn $(patsubst build/%,%,$(B))/lucida build/lucida
 
 # ---- building -------------------------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ bench: all
 # ---- proof ----------------------------------------------------------------------------------------------------
 
 test: build/.deps
-	@$(MAKE) -j$(JOBS) $(B)/test $(if $(SANITIZE),,$(B)/lucida)
+	@$(MAKE) $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS)) $(B)/test $(if $(SANITIZE),,$(B)/lucida)
 	@$(if $(SANITIZE),,ln -sfn $(patsubst build/%,%,$(B))/lucida build/lucida)
 	TSAN_OPTIONS="suppressions=tests/tsan.supp $$TSAN_OPTIONS" $(B)/test $(TEST_ARGS)
 layout:

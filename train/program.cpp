@@ -1,37 +1,14 @@
 // The command line: sub-commands, --config files, exit codes, and a suggestion for a misspelt option.
 #include <algorithm>
 #include <iostream>
-#include <numeric>
 
 #include "engine/error.h"
 #include "engine/file.h"
 #include "train/commands.h"
+#include "train/suggest.h"
 
 namespace lucida {
 namespace {
-
-// Levenshtein's distance: insertions, deletions and replacements from a to b.
-size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
-}
-
-std::string nearest(const std::string& wrong, const std::vector<std::string>& known) {
-  const auto best = std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
-    return edit_distance(wrong, a) < edit_distance(wrong, b);
-  });
-  return best == known.end() ? "" : *best;
-}
 
 const CLI::App* chosen(const CLI::App& app) {
   const auto subs = app.get_subcommands();
@@ -51,7 +28,7 @@ std::string unknown_option(const CLI::App& program) {
       for (const CLI::App* sub : command->get_subcommands([](const CLI::App*) { return true; }))
         known.push_back(sub->get_name());
     const std::string name = word.substr(0, word.find('='));
-    const std::string best = nearest(name, known);
+    const std::string best = nearest_name(name, known);
     return (option ? "unknown option " : "unexpected argument ") + name +
            (best.empty() ? "" : "; did you mean " + best + "?");
   }
@@ -87,11 +64,16 @@ std::vector<std::string> with_config(std::vector<std::string> words) {
   return words;
 }
 
+// "lucida bench step": the words that led to a command.
+std::string full_name(const CLI::App* command) {
+  const CLI::App* parent = command->get_parent();
+  return (parent ? full_name(parent) + " " : "") + command->get_name();
+}
+
 int usage_error(const CLI::App& program, const CLI::ParseError& e) {
-  const CLI::App* command = chosen(program);
   const std::string unknown = unknown_option(program);
-  std::cerr << "lucida: " << (unknown.empty() ? e.what() : unknown) << "\nTry `lucida"
-            << (command == &program ? "" : " " + command->get_name()) << " --help`.\n";
+  std::cerr << "lucida: " << (unknown.empty() ? e.what() : unknown) << "\nTry `" << full_name(chosen(program))
+            << " --help`.\n";
   return 2;
 }
 

@@ -33,7 +33,8 @@ Colour mix(Colour a, Colour b, float t);  // t = 0: a
 Colour scaled(Colour c, float factor);
 float difference(Colour a, Colour b);  // 0 ... about 3, brightness counts most
 
-Colour object_colour(Dice& dice);
+Colour object_colour(Dice& dice);             // any
+Colour object_colour(Dice& dice, int label);  // mostly the colour that is typical of the class
 
 // Values in [-1, 1] that change smoothly over about 1/cells of the plane's unit.
 class Noise {

@@ -101,11 +101,11 @@ void draw_shadow(const Field& field, const Placement& p, float strength, Canvas&
   });
 }
 
-// A colour that stands out from what lies behind it.
-Colour contrasting_colour(Dice& dice, Colour behind) {
-  Colour best = object_colour(dice);
+// A colour for an object of this class that stands out from what lies behind it.
+Colour contrasting_colour(Dice& dice, int label, Colour behind) {
+  Colour best = object_colour(dice, label);
   for (int attempt = 0; attempt < 6 && difference(best, behind) < 0.85f; ++attempt) {
-    const Colour c = object_colour(dice);
+    const Colour c = object_colour(dice, label);
     if (difference(c, behind) > difference(best, behind))
       best = c;
   }
@@ -116,7 +116,7 @@ Colour contrasting_colour(Dice& dice, Colour behind) {
 int64_t draw_object(Dice& dice, const Placement& p, int number, Colour behind, Canvas& canvas) {
   const ShapeTables& tables = tables_of(p.label);
   const Field field = make_field(p, tables.outline);
-  const Colour main = contrasting_colour(dice, behind);
+  const Colour main = contrasting_colour(dice, p.label, behind);
   const Texture texture(dice, main, mix(main, object_colour(dice), dice.uniform(0.2f, 0.45f)));
   const Colour detail =
       difference(main, {1, 0.97f, 0.9f}) > 0.6f ? Colour{1, 0.97f, 0.9f} : Colour{0.2f, 0.2f, 0.28f};

@@ -1,9 +1,10 @@
 // A generated data set: textured shapes on busy backgrounds, with everything VOC has (labels, boxes, masks).
 //
 // It stands in for photographs where none are to be had, so the whole of Lucida can be tried, tested and
-// timed on any machine. Classes differ by shape alone; colour, texture, size, rotation, place, background
-// and what covers what are drawn at random. Every number comes from Philox by (seed, image), so a set is the
-// same wherever and with however many threads it is made.
+// timed on any machine. A class is a shape with a colour that is typical of it but seen only in most of
+// its objects, as with real things; texture, size, rotation, place, background and what covers what are drawn
+// at random. Every number comes from Philox by (seed, image), so a set is the same wherever and with however
+// many threads it is made.
 //
 // Read next:  datasets/scenes.cpp       what is drawn where, and the files
 //             datasets/scene_shapes.h   the classes: distance to each outline

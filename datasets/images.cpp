@@ -33,7 +33,7 @@ uint32_t big_endian(std::string_view bytes, size_t at, int count) {
        " bytes; fetch it again, or leave it out with --skip-bad");
 }
 
-// Huffman tables (marker C4): a byte of class and number, 16 counts of codes by length, then the codes' symbols.
+// Huffman tables (marker C4): a byte of class and number, 16 counts of codes by length, then their symbols.
 // stb 2.27 trusts the counts; more than 256 codes would be written past its table.
 void check_huffman_tables(std::string_view data, const std::string& name) {
   while (!data.empty()) {

@@ -103,8 +103,8 @@ float difference(Colour a, Colour b) {
 }
 
 Colour object_colour(Dice& dice, int label) {
-  // arrow blue, cross red, fish orange, flower pink, gear slate, heart coral, house brick, moon yellow, mushroom
-  // brown, ring teal, star violet, tree green
+  // arrow blue, cross red, fish orange, flower pink, gear slate, heart coral, house brick, moon yellow,
+  // mushroom brown, ring teal, star violet, tree green
   static constexpr Colour typical[] = {hex(0x3D8BFF), hex(0xE63946), hex(0xF98404), hex(0xF0628A),
                                        hex(0x2D4059), hex(0xFF6B6B), hex(0xC84B31), hex(0xFFD93D),
                                        hex(0x6D4C41), hex(0x00A8A8), hex(0x845EC2), hex(0x2F6F4F)};

@@ -16,7 +16,8 @@ namespace {
 const char* const xml = R"(<annotation><filename>b.jpg</filename>
 <object><name>train</name><difficult>1</difficult>
   <bndbox><xmax>30</xmax><xmin>11</xmin><ymin>1</ymin><ymax>5.5</ymax></bndbox>
-  <part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part></object>
+  <part><name>head</name>
+  <bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part></object>
 <object><name>cat</name>
   <bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>
 </annotation>)";

@@ -11,7 +11,7 @@ namespace {
 enum class Form { plain, relu, add_relu };
 enum class Statistics { batch, running, frozen };
 
-// inputs: x, gamma, beta (, skip). A new layer for each call, so that running statistics never leak between calls.
+// inputs: x, gamma, beta (, skip). A new layer for each call: running statistics never leak between calls.
 struct Layer {
   Form form = Form::plain;
   Statistics statistics = Statistics::batch;
@@ -46,7 +46,7 @@ std::vector<Tensor> inputs(Shape shape, Form form) {
   return in;
 }
 
-// Inputs whose results stay away from the kink of relu: x is near +1 or -1 (as many of each in every channel),
+// Inputs whose results stay off the kink of relu: x is near +1 or -1 (as many of each in every channel),
 // |gamma| is 1 to 1.4, beta and skip are small.
 std::vector<Tensor> inputs_off_kink(Shape shape, Form form) {
   const int64_t channels = shape[3];
@@ -165,7 +165,7 @@ TEST_CASE("batchnorm2d: mean 1000, deviation 1") {
     const Tensor got = batchnorm2d(bn, Tensor::from({2, 33, 31, int64_t(channels)}, x, device), Mode::train);
     for (size_t c = 0; c < channels; ++c)  // E[x^2] - E[x]^2 in float would be off by 0.1
       CHECK(bn.running_var.data()[c] == doctest::Approx(variance[c] * rows / (rows - 1)).epsilon(1e-5));
-    // Roundings to 24 bits near 1024: the mean 2^-15, mean * scale and x * scale 2^-14 each; 1.53e-4 together.
+    // Roundings to 24 bits near 1024: the mean 2^-15, mean * scale and x * scale 2^-14 each, 1.53e-4 in all.
     check_close(got.to_host(), y, 1.6e-4);
   });
 }

@@ -94,6 +94,24 @@ TEST_CASE("conv2d: every rung equals rung 0 on shapes of ResNet and on ugly ones
   }
 }
 
+// ResNet-18 on four images of 64 x 64: large enough that every rung splits the work among threads and chunks.
+const std::vector<Case> whole_layers = {
+    {4, 64, 64, 3, 64, 7, 7, 2, 3, 1},   {4, 16, 16, 64, 64, 3, 3, 1, 1, 1},
+    {4, 16, 16, 64, 128, 3, 3, 2, 1, 1}, {4, 16, 16, 64, 128, 1, 1, 2, 0, 1},
+    {4, 4, 4, 256, 256, 3, 3, 1, 1, 1},  {4, 4, 4, 256, 512, 1, 1, 2, 0, 1},
+    {4, 2, 2, 512, 512, 3, 3, 1, 1, 1},
+};
+
+TEST_CASE("conv2d: every rung equals rung 0 on whole layers, with 1, 2 and 3 threads") {
+  for (const Case& z : whole_layers)
+    for (int n : {1, 2, 3}) {
+      CAPTURE(z);
+      CAPTURE(n);
+      const UseThreads these(n);
+      check_rungs_agree<Conv2dKernels>(operation(z), inputs(z), 2e-5);
+    }
+}
+
 TEST_CASE("conv2d: every rung equals rung 0 on drawn sizes") {
   const std::vector<Case> cases = drawn_cases(100, 3);
   REQUIRE(cases.size() == 100);

@@ -25,8 +25,8 @@ Tensor noise_tensor(Shape, uint64_t seed, float scale = 1);
 Tensor noise_off_zero(Shape, uint64_t seed, float gap);
 Tensor copy_to(const Tensor&, Device);
 
-// |got - want| <= tolerance * (r + |want|), where r is the root mean square of `want`, but at least `unit`: a scale
-// below which values are rounding noise. The condition is false for NaN.
+// |got - want| <= tolerance * (r + |want|), where r is the root mean square of `want`, but at least `unit`: a
+// scale below which values are rounding noise. The condition is false for NaN.
 void check_close(std::span<const float> got, std::span<const float> want, double tolerance, double unit = 0);
 void check_close(const Tensor& got, const Tensor& want, double tolerance, double unit = 0);
 void check_same_bits(const Tensor& got, const Tensor& want);
@@ -48,21 +48,22 @@ std::string error_of(const std::function<void()>& f);
 using Operation = std::function<Tensor(const std::vector<Tensor>& inputs)>;
 
 struct Differences {
-  // Four points, weights 8 and 1, error of order step^4: steps may be large enough for float's 24 bits. An operation
-  // with kinks needs its inputs 2 * step away from them.
+  // Four points, weights 8 and 1, error of order step^4: steps may be large enough for float's 24 bits. An
+  // operation with kinks needs its inputs 2 * step away from them.
   double step = 1.0 / 32;
   double tolerance = 5e-4;
   int most = 400;  // elements; larger tensors are sampled
 };
-// d/dx of sum of w * f(x), w random, by central differences against what the tape says. A random w sees what a
-// vector of ones hides (the sum over a batch-normalised channel is constant).
+// d/dx of sum of w * f(x), w random, by central differences against what the tape says. A random w sees what
+// a vector of ones hides (the sum over a batch-normalised channel is constant).
 void check_gradient(const Operation& f, const std::vector<Tensor>& inputs, size_t which, Differences = {});
 
 struct Run {
   Tensor y;
   std::vector<Tensor> gradients;  // of every input
 };
-// f and its derivative for the given dy (undefined: noise). `times` > 1 uses every input that often: gradients add up.
+// f and its derivative for the given dy (undefined: noise). With `times` > 1 every input is used that often
+// and its gradients add up.
 Run run_operation(const Operation& f, const std::vector<Tensor>& inputs, Tensor dy = {}, int times = 1);
 
 // While it lives `Kernels` use this rung wherever a device has it.

@@ -138,8 +138,8 @@ TEST_CASE("large loss: loss, gradient and selection equal the official code") {
 }
 
 TEST_CASE("large loss: what is rejected or corrected, by hand") {
-  // u of unobserved entries grows with x: the two largest are entries 1 and 4. Entry 0 is an observed positive
-  // with a larger loss, entry 5 an observed negative with the largest of all; neither may be touched.
+  // u of unobserved entries grows with x: the two largest are entries 1 and 4. Entry 0 is an observed
+  // positive with a larger loss, entry 5 an observed negative with the largest of all; neither may change.
   const Tensor x = Tensor::from({2, 3}, std::vector<float>{-6, 4, 1, -2, 3, 9});
   const Tensor labels = Tensor::from({2, 3}, std::vector<float>{1, 0, 0, 0, 0, -1});
   const double kept = softplus(6) + softplus(1) + softplus(-2) + softplus(9);

@@ -122,15 +122,15 @@ std::string resolved_config(const CLI::App& command, const std::vector<std::stri
     if (std::find(left_out.begin(), left_out.end(), names.front()) != left_out.end())
       continue;
     const std::string& name = names.front();
-    std::vector<std::string> values = o->results();
+    std::vector<std::string> values = o->reduced_results();
     const bool flag = o->get_expected_max() == 0;
-    if (values.empty() && !flag && !o->get_default_str().empty())
-      values = {o->get_default_str()};
-    if (values.empty() && !flag)
+    if (values.empty())
+      values = {flag && o->get_default_str().empty() ? "false" : o->get_default_str()};
+    if (values.front().empty())
       continue;
     std::string joined;
     for (const std::string& v : values) joined += (joined.empty() ? "" : ",") + v;
-    if (flag)
+    if (flag && o->count() > 0)
       joined = o->as<bool>() ? "true" : "false";
     text += name + " = " + (is_plain(joined) ? joined : in_quotes(joined)) + "\n";
   }

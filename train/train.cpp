@@ -71,14 +71,14 @@ void add_optimizer_options(CLI::App& app, TrainOptions& o) {
 
 void add_run_options(CLI::App& app, TrainOptions& o) {
   app.add_option("--seed", o.seed, "seed of initialisation, order and flips")->capture_default_str();
-  app.add_flag("--flip,!--no-flip", o.flip, "mirror half of the training images (default on)");
-  app.add_flag("--shuffle,!--no-shuffle", o.shuffle, "another order each epoch (default on)");
+  app.add_flag("--flip,!--no-flip", o.flip, "mirror half of the training images")->default_str("true");
+  app.add_flag("--shuffle,!--no-shuffle", o.shuffle, "another order each epoch")->default_str("true");
   app.add_option("--out", o.out, "folder of the run (default: runs/DATA-LOSS, numbered when taken)");
   app.add_flag("--resume", o.resume, "go on with the run in --out exactly where it was saved");
   app.add_flag("--overwrite", o.overwrite, "replace the run in --out");
   app.add_option("--checkpoint-every", o.checkpoint_every, "save every so many steps too (0: each epoch)")
       ->capture_default_str();
-  app.add_flag("--cams,!--no-cams", o.pictures, "draw class activation maps at the end (default on)");
+  app.add_flag("--cams,!--no-cams", o.pictures, "draw class activation maps at the end")->default_str("true");
 }
 
 void check(const TrainOptions& o) {

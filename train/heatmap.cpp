@@ -61,7 +61,7 @@ struct Tap {
 std::vector<Tap> taps_of(int in, int out) {
   std::vector<Tap> taps(static_cast<size_t>(out));
   for (int o = 0; o < out; ++o) {
-    const float centre = (float(o) + 0.5f) * float(in) / float(out) - 0.5f;
+    const float centre = (float(o) + 0.5f) * float(in) / float(out);
     const int first = int(std::floor(centre)) - 1;
     for (int k = 0; k < 4; ++k) {
       taps[size_t(o)].index[size_t(k)] = std::clamp(first + k, 0, in - 1);

@@ -1,6 +1,6 @@
-// Every test of the project in one binary. New memory is filled with NaN, so that a kernel that reads what nobody
-// wrote, or never ran, gives a wrong answer instead of an accidental zero. `test --as-lucida train ...` is the program
-// itself, for tests that start it, kill it and look at what it left.
+// Every test of the project in one binary. New memory is filled with NaN, so that a kernel that reads what
+// nobody wrote, or never ran, gives a wrong answer instead of an accidental zero. `test --as-lucida train
+// ...` is the program itself, for tests that start it, kill it and look at what it left.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 #include <unistd.h>
@@ -12,8 +12,9 @@
 #include "train/commands.h"
 
 int main(int argc, char** argv) {
-  // Thousands of tiny parallel loops: threads that sleep between them, instead of spinning, make the tests several
-  // times faster on a busy machine. OpenMP reads this when the program is loaded, hence the second start.
+  // Thousands of tiny parallel loops: threads that sleep between them, instead of spinning, make the tests
+  // several times faster on a busy machine. OpenMP reads this when the program is loaded, hence the second
+  // start.
   if (!std::getenv("OMP_WAIT_POLICY")) {
     setenv("OMP_WAIT_POLICY", "passive", 1);
     execv("/proc/self/exe", argv);

@@ -1,4 +1,5 @@
-// Metrics against scikit-learn (tests/fixtures/make_metrics_fixtures.py) and against small cases worked by hand.
+// Metrics against scikit-learn (tests/fixtures/make_metrics_fixtures.py) and against small cases worked
+// by hand.
 #include "train/metrics.h"
 
 #include <doctest/doctest.h>

@@ -39,8 +39,8 @@ double fma_gflops(double seconds);  // of all threads, two floating-point operat
 double memory_gbs();  // a[i] = b[i] + s * c[i] over arrays beyond the caches, 12 bytes an element
 
 // Other programs slow a measurement down. The peak is the best burst of the whole run; wait() measures the
-// arithmetic peak in short bursts until one comes within 3 % of the best ever seen, but not longer than `limit`
-// seconds, and no more once it has waited sixty times that.
+// arithmetic peak in short bursts until one comes within 3 % of the best ever seen, but not longer than
+// `limit` seconds, and no more once it has waited sixty times that.
 class QuietCores {
  public:
   explicit QuietCores(double limit_seconds);

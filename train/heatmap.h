@@ -21,9 +21,10 @@ struct Map {
   std::vector<float> values;  // row-major
 };
 
-// Bicubic (Mitchell and Netravali, 1988); outside values are those of the border. Cell i of a map looks at pixel
-// i * stride, not at the middle of the i-th square: every layer with stride 2 (7x7 pad 3, 3x3 pad 1, 1x1) is
-// centred on the even pixels. Drawn as squares, maps would lie half a cell too far to the lower right.
+// Bicubic (Mitchell and Netravali, 1988); outside values are those of the border. Cell i of a map looks at
+// pixel i * stride, not at the middle of the i-th square: every layer with stride 2 (7x7 pad 3, 3x3 pad 1,
+// 1x1) is centred on the even pixels. Drawn as squares, maps would lie half a cell too far to the lower
+// right.
 Map enlarge(const Map&, int height, int width);
 
 // Strength = value / largest value, negative values count as 0. A map without a positive value leaves the

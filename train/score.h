@@ -8,7 +8,8 @@
 
 namespace lucida {
 
-// {"map":…,"ap":[…],"op":…,"or":…,"of1":…,"cp":…,"cr":…,"cf1":…,"cf1_of_classes":…,"top3":{the same seven}}
+// {"map":…,"ap":[…],"op":…,"or":…,"of1":…,"cp":…,"cr":…,"cf1":…,"cf1_of_classes":…,
+//  "top3":{the same seven}}
 nlohmann::ordered_json to_json(const Metrics&);
 
 // A table; AP per class by name, or by number where `classes` is empty.

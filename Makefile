@@ -64,8 +64,8 @@ ARGS       ?=
 data_args   = --data $(DATA) $(if $(ROOT),--root $(ROOT))
 
 train: all
-	@$(if $(filter scenes,$(DATA)),test -d $(ROOT) || build/lucida data make-scenes --out $(patsubst %/VOCdevkit,%,$(ROOT)) \
-	  --count 6000 --image-size 112 --seed 1)
+	@$(if $(filter scenes,$(DATA)),test -e $(ROOT)/VOC2012/ImageSets/Main/trainval.txt || \
+	  build/lucida data make-scenes --out $(patsubst %/VOCdevkit,%,$(ROOT)) --count 6000 --image-size 96 --seed 1)
 	build/lucida train $(if $(RECIPE),--config train/recipes/$(RECIPE).toml) $(data_args) \
 	  $(if $(OUT),--out $(OUT),$(if $(filter scenes,$(DATA)),--out runs/scenes --overwrite)) $(ARGS)
 eval: all

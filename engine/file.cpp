@@ -71,7 +71,17 @@ std::string read_file(const std::string& path) {
   require(!std::filesystem::is_directory(path), path, ": is a folder, not a file");
   std::ifstream in(path, std::ios::binary);
   require(in.good(), path, ": cannot be opened: ", std::strerror(errno));
-  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  std::string bytes;
+  in.seekg(0, std::ios::end);
+  if (const std::streamoff size = in.tellg(); size > 0)  // pipes and /proc have no size
+    bytes.resize(size_t(size));
+  in.clear();
+  in.seekg(0);
+  in.clear();
+  in.read(bytes.data(), std::streamsize(bytes.size()));
+  bytes.resize(size_t(in.gcount()));
+  if (in)
+    bytes.append(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
   require(!in.bad(), path, ": cannot be read: ", std::strerror(errno));
   return bytes;
 }

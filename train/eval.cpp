@@ -57,7 +57,7 @@ void run(EvalOptions o, bool size_given) {
   require(o.alpha >= 0, "--alpha must be positive, got ", o.alpha);
   if (o.alpha > 0)
     info.options.alpha = o.alpha;
-  ResNetCam model(info.options);
+  ResNetCam model(info.options, ResNetCam::NoWeights{});
   restore_weights(model, file, o.checkpoint);
   if (!size_given)
     o.data.image_size = info.image_size;

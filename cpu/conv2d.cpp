@@ -189,7 +189,23 @@ void backward_data(const Conv2dSizes& z, const float* dy, const float* weight, G
       backward_phase(Phase{z, dx, row, column}, dy, weight);
 }
 
-constexpr Conv2dKernels table{forward, backward_data, conv2d_backward_weight, conv2d_backward_bias};
+// Partial sums over fixed shares of the pixels, then their sum in order.
+void backward_bias(const Conv2dSizes& z, const float* dy, GradSlot dbias) {
+  const int64_t pixels = z.pixels(), shares = reduction_chunks(pixels, 256);
+  std::vector<float> partial(size_t(shares * z.k), 0.0f);
+  parallel_tasks(shares, [&](int64_t share) {
+    float* sum = partial.data() + share * z.k;
+    for (int64_t p = pixels * share / shares; p < pixels * (share + 1) / shares; ++p)
+      for (int o = 0; o < z.k; ++o) sum[o] += dy[p * z.k + o];
+  });
+  for (int o = 0; o < z.k; ++o) {
+    double sum = dbias.accumulate ? dbias.data[o] : 0.0;
+    for (int64_t share = 0; share < shares; ++share) sum += partial[size_t(share * z.k + o)];
+    dbias.data[o] = float(sum);
+  }
+}
+
+constexpr Conv2dKernels table{forward, backward_data, conv2d_backward_weight, backward_bias};
 const Provide<Conv2dKernels> provide{
     {Device::cpu, 1, "matrix products over addresses, tiles in registers, all threads", &table}};
 

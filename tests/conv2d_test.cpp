@@ -96,10 +96,11 @@ TEST_CASE("conv2d: every rung equals rung 0 on shapes of ResNet and on ugly ones
 
 // ResNet-18 on four images of 64 x 64: large enough that every rung splits the work among threads and chunks.
 const std::vector<Case> whole_layers = {
-    {4, 64, 64, 3, 64, 7, 7, 2, 3, 1},   {4, 16, 16, 64, 64, 3, 3, 1, 1, 1},
-    {4, 16, 16, 64, 128, 3, 3, 2, 1, 1}, {4, 16, 16, 64, 128, 1, 1, 2, 0, 1},
-    {4, 4, 4, 256, 256, 3, 3, 1, 1, 1},  {4, 4, 4, 256, 512, 1, 1, 2, 0, 1},
-    {4, 2, 2, 512, 512, 3, 3, 1, 1, 1},
+    {4, 64, 64, 3, 64, 7, 7, 2, 3, 1},    {4, 16, 16, 64, 64, 3, 3, 1, 1, 1},
+    {4, 16, 16, 64, 128, 3, 3, 2, 1, 1},  {4, 16, 16, 64, 128, 1, 1, 2, 0, 1},
+    {4, 4, 4, 256, 256, 3, 3, 1, 1, 1},   {4, 4, 4, 256, 512, 1, 1, 2, 0, 1},
+    {4, 2, 2, 512, 512, 3, 3, 1, 1, 1},   {4, 16, 16, 64, 130, 1, 1, 1, 0, 1},
+    {2, 13, 13, 272, 520, 1, 1, 1, 0, 1},
 };
 
 TEST_CASE("conv2d: every rung equals rung 0 on whole layers, with 1, 2 and 3 threads") {
@@ -152,7 +153,9 @@ TEST_CASE("conv2d: without bias, and when only one input wants a gradient") {
 }
 
 TEST_CASE("conv2d: the same bits with any number of threads") {
-  for (const Case& z : {ugly_cases[0], ugly_cases[1], ugly_cases[2], ugly_cases[3], ugly_cases[5]})
+  const Case shared_pixels{1, 70, 70, 16, 17, 1, 1, 1, 0, 1};
+  for (const Case& z :
+       {ugly_cases[0], ugly_cases[1], ugly_cases[2], ugly_cases[3], ugly_cases[5], shared_pixels})
     for_each_variant<Conv2dKernels>([&](Device device) {
       CAPTURE(z);
       const auto run = [&](int n) {

@@ -27,6 +27,7 @@ for kernel in cpu/*.cpp cpu/losses/*.cpp cpu/ladder/*.cpp $(ls cuda/*.cu cuda/la
 done
 
 allowed() { # folder, pattern of folders it may include from
+  [ -d "$1" ] || return 0
   while IFS=: read -r file line; do
     from=$(sed 's/.*"\([a-z]*\)\/.*/\1/' <<<"$line")
     [[ " $2 " == *" $from "* ]] || breach "$file includes $(sed 's/.*"\(.*\)".*/\1/' <<<"$line"): $1/ may use: $2"

@@ -6,9 +6,9 @@
 #include "train/commands.h"
 
 // Threads that wait for one another should spin only for a moment and then sleep: on a machine with other
-// work, spinning steals the time of the thread that is waited for. OpenMP (libgomp) reads the number of rounds
-// when the program is loaded, hence the second start. 20000 rounds are below a millisecond; a training step on
-// a quiet machine is as fast as with endless spinning (2 cores, Xeon, 2026-11).
+// work, spinning steals the time of the thread that is waited for. OpenMP (libgomp) reads the number of
+// rounds when the program is loaded, hence the second start. 20000 rounds are below a millisecond; a training
+// step on a quiet machine is as fast as with endless spinning (2 cores, Xeon, 2026-11).
 static void wait_politely(char** argv) {
   if (std::getenv("GOMP_SPINCOUNT") || std::getenv("OMP_WAIT_POLICY"))
     return;

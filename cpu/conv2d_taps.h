@@ -79,4 +79,12 @@ struct ImageTaps {
   std::shared_ptr<void> copy;  // the padded copy, where one was made
 };
 
+// A panel of backward_weight: `count` columns (r,s,c) from `column`, `width` floats a row.
+struct Panel {
+  int column, count, width;
+};
+// packed[p][0 ... width) = what the panel's taps read under pixel p, then zeros; address[tap * stride + p].
+void gather_panel(const float* const* address, int64_t stride, int pixels, int depth, const Panel&,
+                  float* packed);
+
 }  // namespace lucida

@@ -9,13 +9,13 @@
 //          +------+------+------+--      for each panel: gather x_f into [pixel][tile_width], then all tiles
 //          | task 2      | task 3        of 6 x tile_width
 //
-// A 1x1 kernel meets each pixel once, so reading memory takes as long as multiplying: there, tiles fetch the
-// next panel and the next block while they multiply, and what lies well is read where it lies, not packed.
+// A 1x1 kernel meets each pixel once, so reading memory takes as long as multiplying: there, and where many
+// taps meet few channels, tiles fetch what comes next while they multiply, and what lies well is not packed.
 //
 // Where dw is small, pixels are shared out too: each share has its own partial dw, and they are added in
 // order. How many shares there are depends on the sizes alone, never on the number of threads.
 //
-// Read next: cpu/conv2d.cpp, cpu/microkernel.h
+// Read next: cpu/conv2d_weight_gather.cpp, cpu/microkernel.h
 #include "cpu/conv2d_weight.h"
 
 #include <bit>
@@ -39,6 +39,10 @@ constexpr int line = 16;                                  // floats of a cache l
 // ResNet-50, batch 16, 2 threads, Xeon with AVX-512, 2026-11: 1x1 64>256 on 56x56 1.3 times as fast as packed
 // and not fetched ahead, 128>512 on 28x28 1.2 times; unpacked, 1024>2048 would be 0.8 times as fast.
 constexpr int direct_columns = 256, direct_channels = 512;
+// With many taps a block of dy is read once for each panel, and packed rows are denser: only few channels are
+// better where they lie and fetched ahead. 3x3 64>64 on 56x56 1.03 times as fast, the 7x7 of 3>64 on 224x224
+// 1.04 times; at 128 channels and more, 0.96 times.
+constexpr int direct_channels_of_taps = 64;
 
 // Enough for the cores of a desktop, and what will do; fixed, because they decide the sums.
 constexpr int64_t wanted_tasks = 16, enough_tasks = 8;
@@ -55,7 +59,8 @@ Plan plan_for(int64_t channels, int64_t columns, int64_t pixels) {
   using Least = std::pair<int64_t, int64_t>;  // panels and channels of a task
   Plan plan{};
   plan.panels = (columns + tile_width - 1) / tile_width;
-  for (const auto& [least_panels, least_channels] : {Least{8, 256}, Least{4, 256}, Least{4, 128}}) {
+  for (const auto& [least_panels, least_channels] :
+       {Least{16, 256}, Least{8, 256}, Least{4, 256}, Least{4, 128}}) {
     const int64_t across = std::clamp<int64_t>(plan.panels / least_panels, 1, wanted_tasks);
     plan.across = int64_t(std::bit_floor(uint64_t(across)));
     plan.down =
@@ -66,46 +71,6 @@ Plan plan_for(int64_t channels, int64_t columns, int64_t pixels) {
       break;
   }
   return plan;
-}
-
-// The part of a tap's floats that a panel holds: from `offset`, `length` floats, at `at` of the panel's row.
-struct Piece {
-  int tap, offset, length, at;
-};
-
-std::vector<Piece> pieces_of(int column, int count, int depth) {
-  std::vector<Piece> pieces;
-  for (int at = 0; at < count;) {
-    const int tap = (column + at) / depth, offset = (column + at) % depth;
-    const int length = std::min(count - at, depth - offset);
-    pieces.push_back({tap, offset, length, at});
-    at += length;
-  }
-  return pieces;
-}
-
-void copy_piece(const float* from, int length, float* to) {
-  using namespace simd;
-  int i = 0;
-  for (; i + lanes <= length; i += lanes) store(to + i, load(from + i));
-  std::memcpy(to + i, from + i, size_t(length - i) * sizeof(float));
-}
-
-// packed[p][0 ... width) = the panel's columns of x under pixel p.
-void gather(const ImageTaps& image, const float* const* address, int pixels, int column, int count, int width,
-            float* packed) {
-  for (const Piece& piece : pieces_of(column, count, image.depth)) {
-    const float* const* from = address + piece.tap * table;
-    for (int p = 0; p < pixels; ++p) {
-      // Rows of x lie further apart than the hardware's prefetcher follows.
-      const float* ahead = from[std::min(p + 12, pixels - 1)] + piece.offset;
-      for (int i = 0; i < piece.length; i += 16) __builtin_prefetch(ahead + i);
-      copy_piece(from[p] + piece.offset, piece.length, packed + int64_t{p} * width + piece.at);
-    }
-  }
-  if (count < width)
-    for (int p = 0; p < pixels; ++p)
-      std::fill(packed + int64_t{p} * width + count, packed + int64_t{p + 1} * width, 0.0f);
 }
 
 // Does the next pixel of the grid always read the next pixel of the image?
@@ -144,6 +109,7 @@ struct Task {
   bool accumulate;
 
   bool one_tap() const { return image.grid.count() == 1; }
+  bool packs_dy() const { return channels > (one_tap() ? direct_channels : direct_channels_of_taps); }
   int tiles() const { return (last_channel - first_channel + tile_rows - 1) / tile_rows; }
 
   // One address more than there are pixels: the block before, which fetches this one, may have one more.
@@ -188,6 +154,20 @@ struct Task {
     return {nullptr, 0};
   }
 
+  // Many taps, few channels: taps read much the same x, so all tiles of a block fetch, four tiles a line, its
+  // successor's dy and what only the last tap reads there.
+  Ahead ahead_of_taps(const Block& now, const Block& next, int64_t panel, int tile) const {
+    const int64_t turn = (panel - first_panel) * tiles() + tile, first_row = turn % 4 * (now.pixels / 4);
+    const int64_t dy_lines = (last_channel - first_channel + line - 1) / line;
+    const int64_t i = turn / 4, offset = (i - dy_lines) * line;
+    const int64_t last_tap = (std::min<int64_t>(last_panel * tile_width, columns) - 1) / image.depth;
+    if (next.pixels == 0 || offset >= image.depth || packs_dy())
+      return {nullptr, 0};
+    if (i < dy_lines)
+      return {next.dy.data() + first_row, first_channel + i * line};
+    return {next.x.data() + last_tap * table + first_row, offset};
+  }
+
   // All tiles of one panel: adds a block's pixels to dw.
   void multiply_panel(const Block& now, const Block& next, int64_t panel, const Factors& f,
                       bool from_dw) const {
@@ -206,7 +186,7 @@ struct Task {
         c[r] = dw + int64_t{o + r} * columns;
       }
       TileProduct tile{a, 0, f.dy_step, {&all, 1}, f.x, from_dw ? c : none, from_dw ? column : 0, c, column};
-      const Ahead fetch = one_tap() ? ahead(now, next, panel, t) : Ahead{nullptr, 0};
+      const Ahead fetch = one_tap() ? ahead(now, next, panel, t) : ahead_of_taps(now, next, panel, t);
       tile.b_step = f.x_step;
       tile.ahead = fetch.rows ? fetch.rows : now.dy.data();  // nothing to fetch: what is read anyway
       tile.ahead_offset = fetch.rows ? fetch.offset : o;
@@ -235,7 +215,7 @@ struct Task {
         f.x = now.x[0] + column;
         f.x_step = columns;
       } else {
-        gather(image, now.x.data(), now.pixels, column, count, width, packed);
+        gather_panel(now.x.data(), table, now.pixels, image.depth, {column, count, width}, packed);
         f.x = packed;
         f.x_step = width;
       }
@@ -250,7 +230,7 @@ struct Task {
       return i == blocks ? Block{}
                          : block_of(first_pixel + all * i / blocks, first_pixel + all * (i + 1) / blocks);
     };
-    const bool packs = !one_tap() || channels > direct_channels;
+    const bool packs = packs_dy();
     std::vector<float> packed_dy(packs ? size_t(tiles()) * packed_tile : 0);
     Block now = block(0);
     for (int64_t i = 0; i < blocks; ++i) {

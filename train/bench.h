@@ -36,6 +36,9 @@ struct BenchOptions {
 };
 
 double fma_gflops(double seconds);  // of all threads, two floating-point operations a multiply-add
+// The yardstick of the layers: what the machine holds for a tenth of a second, best of ten. The clock allows
+// more for a millisecond or two, which no layer lasts.
+double sustained_gflops();
 double memory_gbs();  // a[i] = b[i] + s * c[i] over arrays beyond the caches, 12 bytes an element
 
 // Other programs slow a measurement down. The peak is the best burst of the whole run; wait() measures the

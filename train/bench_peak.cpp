@@ -52,6 +52,12 @@ double fma_gflops(double seconds) {
   return 2.0 * simd::lanes * chains * double(rounds) * double(calls) / seconds_since(start) / 1e9;
 }
 
+double sustained_gflops() {
+  double best = 0;
+  for (int i = 0; i < 10; ++i) best = std::max(best, fma_gflops(0.1));
+  return best;
+}
+
 double memory_gbs() {
   constexpr int64_t count = 32 << 20;  // 128 MiB an array
   const Tensor a = Tensor::full({count}, 0), b = Tensor::full({count}, 1), c = Tensor::full({count}, 2);

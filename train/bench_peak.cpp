@@ -16,7 +16,8 @@ constexpr int64_t rounds = 4096;
 constexpr double burst_seconds = 0.002;  // shorter than a time slice: some run alone even on a busy machine
 constexpr double most_waits = 60;        // else hundreds of measurements would all wait on a busy machine
 
-volatile float factor = 0.9999f, summand = 1e-4f, unread;  // the compiler cannot leave the work out
+volatile float factor = 0.9999f, summand = 1e-4f;  // the compiler cannot leave the work out
+std::atomic<float> unread;
 
 // The body is unrolled, so every chain lives in a register.
 float multiply_adds() {

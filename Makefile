@@ -28,22 +28,33 @@ FLAGS     = -std=c++20 $(OPTIMISE) -g1 -march=$(ARCH) -fopenmp $(WARNINGS) -MMD 
             $(CXXFLAGS)
 LDLIBS   := -lz -lpugixml -lpthread
 
+KERNELS  := $(wildcard cuda/*.cu cuda/losses/*.cu cuda/ladder/*.cu)
 LIBRARY  := $(wildcard engine/*.cpp layers/*.cpp layers/losses/*.cpp cpu/*.cpp cpu/losses/*.cpp cpu/ladder/*.cpp \
               models/*.cpp datasets/*.cpp) $(filter-out train/main.cpp,$(wildcard train/*.cpp))
 TESTS    := $(wildcard tests/*.cpp)
 objects   = $(patsubst %.cpp,$(B)/%.o,$(1))
+# Device kernels run emulated (g++, cuda/emulate.h) except for what calls NVIDIA's libraries (NAME_cublas, NAME_cudnn).
+EMULATED := $(patsubst %.cu,$(B)/%.emulated.o,$(filter-out %_cublas.cu %_cudnn.cu cuda/runtime%.cu,$(KERNELS)))
 
-.PHONY: all train eval cam bench test layout read deps format lint clean help
+# The CUDA build: the same host objects, device kernels compiled by nvcc.
+CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc)))
+NVCC      := $(CUDA_HOME)/bin/nvcc
+NVFLAGS    = -std=c++20 -O3 -lineinfo --expt-relaxed-constexpr -Xcompiler -fopenmp,-Wall -I. -MMD -MP
+GPUS      := -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
+SIMULATED := -gencode arch=compute_80,code=compute_80
+CUDA_LIBS  = -L$(CUDA_HOME)/lib64 -lcudart -lcublas -lcudnn -Xlinker -rpath=$(CUDA_HOME)/lib64
+
+.PHONY: cuda cuda-ptx all train eval cam bench test layout read deps format lint clean help
 all: build/.deps
 	@$(MAKE) $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS)) $(B)/lucida
 	@ln -sfn $(patsubst build/%,%,$(B))/lucida build/lucida
 
 # ---- building -------------------------------------------------------------------------------------------------
 
-$(B)/lucida: $(call objects,$(LIBRARY) train/main.cpp)
+$(B)/lucida: $(call objects,$(LIBRARY) train/main.cpp) $(EMULATED)
 	@echo "link  $@"
 	@$(CXX) $(FLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
-$(B)/test: $(call objects,$(LIBRARY) $(TESTS))
+$(B)/test: $(call objects,$(LIBRARY) $(TESTS)) $(EMULATED)
 	@echo "link  $@"
 	@$(CXX) $(FLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 $(B)/tests/%.o: OPTIMISE += -O1 # no hot loops there; halves the time to build them
@@ -51,7 +62,35 @@ $(B)/%.o: %.cpp
 	@mkdir -p $(@D)
 	@echo "c++   $<"
 	@$(CXX) $(FLAGS) -DLUCIDA_ARCH='"$(ARCH)"' -c $< -o $@
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+$(B)/%.emulated.o: OPTIMISE += -Wno-unknown-pragmas
+$(B)/%.emulated.o: %.cu
+	@mkdir -p $(@D)
+	@echo "emul  $<"
+	@$(CXX) $(FLAGS) -x c++ -c $< -o $@
+# Kernels of GPUs (build/cuda) and the PTX that a simulator can run (build/cuda-ptx), each linked with the host's objects.
+build/cuda/%.o: %.cu
+	@mkdir -p $(@D)
+	@echo "nvcc  $<"
+	@$(NVCC) $(NVFLAGS) $(GPUS) -Xptxas -v -c $< -o $@ 2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas); exit 1; }
+build/cuda-ptx/%.o: %.cu
+	@mkdir -p $(@D)
+	@echo "nvcc  $<"
+	@$(NVCC) $(NVFLAGS) $(SIMULATED) -c $< -o $@
+cuda_objects = $(patsubst %.cu,build/$(1)/%.o,$(KERNELS))
+nvcc_link    = $(NVCC) -cudart shared -Xcompiler -fopenmp $^ -o $@ $(LDLIBS) $(CUDA_LIBS)
+build/cuda/lucida: $(call objects,$(LIBRARY) train/main.cpp) $(call cuda_objects,cuda)
+	@echo "link  $@"
+	@$(nvcc_link)
+build/cuda-ptx/lucida: $(call objects,$(LIBRARY) train/main.cpp) $(call cuda_objects,cuda-ptx)
+	@echo "link  $@"
+	@$(nvcc_link)
+build/cuda/test: $(call objects,$(LIBRARY) $(TESTS)) $(call cuda_objects,cuda)
+	@echo "link  $@"
+	@$(nvcc_link)
+build/cuda-ptx/test: $(call objects,$(LIBRARY) $(TESTS)) $(call cuda_objects,cuda-ptx)
+	@echo "link  $@"
+	@$(nvcc_link)
+-include $(shell find build -name '*.d' 2>/dev/null)
 
 # ---- the main job ---------------------------------------------------------------------------------------------
 
@@ -73,6 +112,12 @@ eval: all
 cam: all
 	@test -n "$(IMAGE)" || { echo 'make cam needs IMAGE="photo.jpg ..." (and CHECKPOINT=...)'; exit 2; }
 	build/lucida cam --checkpoint $(CHECKPOINT) $(addprefix --image ,$(IMAGE)) --out $(or $(OUT),cams) $(ARGS)
+cuda: build/.deps
+	@test -x $(NVCC) || { echo "make cuda needs nvcc (the CUDA toolkit)"; exit 1; }
+	@$(MAKE) -j$(JOBS) build/cuda/lucida
+cuda-ptx: build/.deps
+	@test -x $(NVCC) || { echo "make cuda-ptx needs nvcc (the CUDA toolkit)"; exit 1; }
+	@$(MAKE) -j$(JOBS) build/cuda-ptx/lucida
 bench: all
 	build/lucida bench step $(ARGS)
 	build/lucida bench layers $(ARGS)

@@ -16,6 +16,7 @@
 #include <array>
 #include <vector>
 
+#include "cpu/batchnorm_channels.h"
 #include "cpu/simd.h"
 #include "engine/parallel.h"
 #include "layers/batchnorm.h"
@@ -249,7 +250,13 @@ void apply(Sizes z, const float* x, const float* y, const float* dy, const float
   kernel(z, x, y, dy, a, b, c, dx, dskip);
 }
 
-constexpr BatchNormKernels table{statistics, normalize, reduce, apply};
+constexpr BatchNormKernels table{statistics,
+                                 batchnorm_channels::update_running,
+                                 batchnorm_channels::fold,
+                                 normalize,
+                                 reduce,
+                                 batchnorm_channels::coefficients,
+                                 apply};
 const Provide<BatchNormKernels> provide{
     {Device::cpu, 1, "rows in blocks, channels in vectors, fused with relu and add", &table}};
 

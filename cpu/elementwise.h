@@ -9,8 +9,8 @@ namespace lucida {
 inline constexpr int64_t elements_a_thread = 16384;  // below this a second thread costs more than it saves
 
 // y[i] = f(i) for all i. y must not overlap what f reads.
-template <class F>
-void map_elements(int64_t count, float* y, F f) {
+template <class T, class F>
+void map_elements(int64_t count, T* y, F f) {
   parallel_for(count, elements_a_thread, [&](int64_t begin, int64_t end) {
 #pragma GCC ivdep
     for (int64_t i = begin; i < end; ++i) y[i] = f(i);

@@ -2,6 +2,7 @@
 // parameter.
 #include "engine/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/elementwise.h"
@@ -54,7 +55,12 @@ void blend(int64_t count, float keep, const float* w, float* average) {
   map_elements(count, average, [=](int64_t i) { return keep * average[i] + (1 - keep) * w[i]; });
 }
 
-const OptimizerKernels table{sgd, adam, sum_of_squares, scale, blend};
+void swap(int64_t count, float* a, float* b) {
+  parallel_for(count, elements_a_thread,
+               [&](int64_t begin, int64_t end) { std::swap_ranges(a + begin, a + end, b + begin); });
+}
+
+const OptimizerKernels table{sgd, adam, sum_of_squares, scale, blend, swap};
 const Provide<OptimizerKernels> provide{{Device::cpu, 1, "vector loop, all threads", &table}};
 
 }  // namespace

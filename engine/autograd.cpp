@@ -1,7 +1,6 @@
 #include "engine/autograd.h"
 
-#include <cmath>
-
+#include "engine/dispatch.h"
 #include "engine/memory.h"
 
 namespace lucida {
@@ -23,10 +22,11 @@ std::string position(const Shape& shape, int64_t i) {
 
 void require_finite(const Tensor& t, std::string_view operation, const std::string& where,
                     std::string_view what) {
-  const std::vector<float> values = t.to_host();
-  for (size_t i = 0; i < values.size(); ++i)
-    require(std::isfinite(values[i]), operation, where.empty() ? "" : " of ", where, ": ", what, " ",
-            t.shape(), " is not finite, first at ", position(t.shape(), int64_t(i)), " = ", values[i]);
+  const int64_t i = by_dtype(t, [&]<class T>(T) {
+    return kernels_for<FiniteKernelsOf<T>>(t.device()).first_not_finite(t.count(), t.data<T>());
+  });
+  require(i < 0, operation, where.empty() ? "" : " of ", where, ": ", what, " ", t.shape(),
+          " is not finite, first at ", position(t.shape(), i), " = ", i < 0 ? 0 : t.to_host()[size_t(i)]);
 }
 
 }  // namespace
@@ -58,9 +58,12 @@ void Tape::backward(const Tensor& output, const Tensor& seed) {
   require(output.shape() == start.shape(), "backward: the output is ", output.shape(),
           " but its gradient is ", start.shape());
   require(output.wants_grad(), "backward: nothing that led to this output wants a gradient");
-  const GradSlot slot = output.grad_slot();
-  copy_memory(slot.data, output.device(), start.data(), start.device(),
-              size_t(start.count()) * sizeof(float));
+  require(output.dtype() == start.dtype(), "backward: the output is ", output.dtype(),
+          " but its gradient is ", start.dtype());
+  by_dtype(output, [&]<class T>(T) {
+    copy_memory(output.grad_slot<T>().data, output.device(), start.data<T>(), start.device(),
+                size_t(start.count()) * sizeof(T));
+  });
   while (!steps_.empty()) {
     Step step = std::move(steps_.back());
     steps_.pop_back();

@@ -58,6 +58,13 @@ Tensor record(std::string_view operation, Tensor output, std::initializer_list<c
 void check_finite(bool on);
 bool checking_finite();
 
+template <class T>
+struct FiniteKernelsOf {
+  using Element = T;
+  static constexpr std::string_view name = "finite";
+  int64_t (*first_not_finite)(int64_t count, const T* x);  // the index of the first NaN or infinity, or -1
+};
+
 // Names the layer that runs while it lives, for messages: "layer2.1.bn3".
 class LayerName {
  public:

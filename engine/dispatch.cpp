@@ -2,6 +2,23 @@
 
 namespace lucida {
 
+namespace {
+Precision chosen = Precision::f32;
+}
+
+Precision precision() {
+  return chosen;
+}
+void set_precision(Precision p) {
+  chosen = p;
+}
+
+Precision precision_named(const std::string& name) {
+  require(name == "f32" || name == "tf32" || name == "bf16", "no precision is called '", name,
+          "': there are f32, tf32 and bf16");
+  return name == "f32" ? Precision::f32 : name == "tf32" ? Precision::tf32 : Precision::bf16;
+}
+
 std::vector<Listed>& all_kernels() {
   static std::vector<Listed> list;
   return list;

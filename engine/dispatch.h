@@ -7,10 +7,12 @@
 //
 // What is linked is available: no virtual functions, no #ifdef, no central list, no stubs. The same
 // mechanism holds the rungs of a ladder: several variants of one operation for one device, the highest
-// by default, `--rung conv2d=0` to force another.
+// by default, `--rung conv2d=0` to force another. Operations on bf16 tensors have a struct of their own
+// (ReluKernelsOf<Bf16>) under the same name.
 #pragma once
 #include <array>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,12 +20,27 @@
 
 namespace lucida {
 
+// How products are computed: f32, f32 rounded to tf32 (8 exponent, 10 fraction bits) on the way into tensor
+// cores, or on bf16 tensors. Sums are f32 in all three.
+enum class Precision : uint8_t { f32, tf32, bf16 };
+Precision precision();
+void set_precision(Precision);
+Precision precision_named(const std::string&);  // Error lists the known names
+
+// When a variant is chosen without being forced.
+enum class Use : uint8_t {
+  standard,   // always
+  tf32,       // only under Precision::tf32: it rounds its inputs
+  on_request  // never: a library as a yardstick
+};
+
 template <class Kernels>
 struct Variant {
   Device::Kind device = Device::cpu;
   int rung = 0;                // 0 is the simplest; the highest rung linked is the default
   std::string_view idea = {};  // one line: what this rung does that the one below does not
   const Kernels* kernels = nullptr;
+  Use use = Use::standard;
 };
 
 // One row of `lucida info`: an operation's variant without its type.
@@ -33,6 +50,8 @@ struct Listed {
   int rung;
   std::string_view idea;
   int* forced_rung;
+  Use use;
+  DType dtype;
 };
 std::vector<Listed>& all_kernels();
 
@@ -64,6 +83,8 @@ const Variant<Kernels>& variant_for(Device device) {
       continue;
     if (v.rung == variants<Kernels>.forced_rung)
       return v;
+    if (v.use == Use::on_request || (v.use == Use::tf32 && precision() != Precision::tf32))
+      continue;
     if (!best || v.rung > best->rung)
       best = &v;
   }
@@ -76,13 +97,23 @@ const Kernels& kernels_for(Device device) {
   return *variant_for<Kernels>(device).kernels;
 }
 
+// The type of the tensors that kernels work on: `Kernels::Element` where they name one, else float.
+template <class Kernels>
+constexpr DType element_of() {
+  if constexpr (requires { typename Kernels::Element; })
+    return dtype_of<typename Kernels::Element>;
+  else
+    return DType::f32;
+}
+
 template <class Kernels>
 struct Provide {
   explicit Provide(Variant<Kernels> v) {
     auto& known = variants<Kernels>;
     require(known.count < max_variants, Kernels::name, ": more than ", max_variants, " variants");
     known.all[known.count++] = v;
-    all_kernels().push_back({Kernels::name, v.device, v.rung, v.idea, &known.forced_rung});
+    all_kernels().push_back(
+        {Kernels::name, v.device, v.rung, v.idea, &known.forced_rung, v.use, element_of<Kernels>()});
   }
 };
 

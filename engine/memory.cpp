@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <map>
 #include <mutex>
 #include <set>
+
+#include "engine/device.h"
 
 namespace lucida {
 namespace {
@@ -186,15 +189,15 @@ class HostArena {
 
 bool poison = false;
 
-void require_host(Device device) {
-  require(device.kind != Device::cuda, "this build has no memory for ", device,
-          ": it was built without CUDA");
+bool in_host_memory(Device device) {
+  return device.kind != Device::cuda;
 }
 
 }  // namespace
 
 std::shared_ptr<void> allocate(Device device, size_t bytes) {
-  require_host(device);
+  if (!in_host_memory(device))
+    return require_runtime(device).allocate(device, bytes);
   void* p = HostArena::get().take(bytes);
   if (poison)
     std::memset(p, 0xFF, bytes);  // 0xFFFFFFFF is a NaN
@@ -202,28 +205,39 @@ std::shared_ptr<void> allocate(Device device, size_t bytes) {
 }
 
 void copy_memory(void* to, Device to_device, const void* from, Device from_device, size_t bytes) {
-  require_host(to_device);
-  require_host(from_device);
-  std::memcpy(to, from, bytes);
+  if (in_host_memory(to_device) && in_host_memory(from_device))
+    std::memcpy(to, from, bytes);
+  else
+    require_runtime(in_host_memory(to_device) ? from_device : to_device)
+        .copy(to, to_device, from, from_device, bytes);
+}
+
+void fill_memory(Device device, float* to, int64_t count, float value) {
+  if (in_host_memory(device))
+    std::fill_n(to, count, value);
+  else
+    require_runtime(device).fill(device, to, count, std::bit_cast<uint32_t>(value));
 }
 
 MemoryUse memory_use(Device device) {
-  require_host(device);
-  return HostArena::get().use();
+  return in_host_memory(device) ? HostArena::get().use() : require_runtime(device).use(device);
 }
 
 void reset_peak(Device device) {
-  require_host(device);
-  HostArena::get().reset_peak();
+  if (in_host_memory(device))
+    HostArena::get().reset_peak();
+  else
+    require_runtime(device).reset_peak(device);
 }
 
 std::vector<std::pair<std::string, size_t>> memory_holders(Device device) {
-  require_host(device);
-  return HostArena::get().holders();
+  return in_host_memory(device) ? HostArena::get().holders() : require_runtime(device).holders(device);
 }
 
 void set_memory_limit(size_t bytes) {
   HostArena::get().set_limit(bytes);
+  if (const DeviceRuntime* cuda = runtime_of(Device::cuda))
+    cuda->set_limit(bytes);
 }
 void poison_new_memory(bool on) {
   poison = on;

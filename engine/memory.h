@@ -23,7 +23,10 @@ namespace lucida {
 // Throws Error with what is in use and the largest holders when the limit would be exceeded.
 std::shared_ptr<void> allocate(Device, size_t bytes);
 
+// After everything queued on either device. When it returns, `from` may be overwritten, and `to` is there for
+// whoever looks next: the host, or what is queued after it.
 void copy_memory(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
+void fill_memory(Device, float* to, int64_t count, float value);
 
 struct MemoryUse {
   size_t current = 0;   // bytes handed out now
@@ -36,7 +39,7 @@ void reset_peak(Device);
 // Bytes in use by label, largest first.
 std::vector<std::pair<std::string, size_t>> memory_holders(Device);
 
-// Limit for the host in bytes; the default is the machine's physical memory.
+// Limit for each device in bytes; the default is its physical memory.
 void set_memory_limit(size_t bytes);
 
 // Fills every new block with NaN, so that a kernel that reads what nobody wrote gives a wrong answer

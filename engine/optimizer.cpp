@@ -109,9 +109,8 @@ void WeightAverage::update() {
 }
 
 void WeightAverage::swap() {
-  require(average_.device().kind != Device::cuda, "average of the weights: swapping on ", average_.device(),
-          " needs a kernel");
-  std::swap_ranges(average_.data(), average_.data() + average_.count(), arena_.values().data());
+  const auto& kernels = kernels_for<OptimizerKernels>(average_.device());
+  kernels.swap(average_.count(), average_.data(), arena_.values().data());
 }
 
 void WeightAverage::save(Safetensors& state) const {

@@ -39,6 +39,7 @@ struct OptimizerKernels {
   void (*scale)(int64_t count, float factor, float* g);
   void (*blend)(int64_t count, float keep, const float* w,
                 float* average);  // average = keep*average + (1-keep)*w
+  void (*swap)(int64_t count, float* a, float* b);
 };
 
 class Optimizer {

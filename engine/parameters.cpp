@@ -1,10 +1,15 @@
 #include "engine/parameters.h"
 
-#include <algorithm>
-
 #include "engine/memory.h"
 
 namespace lucida {
+
+void move_to(const std::vector<NamedTensor>& tensors, Device device) {
+  for (const NamedTensor& t : tensors) {
+    const bool wanted = t.tensor->wants_grad();
+    *t.tensor = t.tensor->on(device).want_grad(wanted);
+  }
+}
 
 ParameterArena::ParameterArena(const std::vector<NamedTensor>& tensors,
                                const std::function<ParameterOptions(const NamedTensor&)>& options,
@@ -14,8 +19,10 @@ ParameterArena::ParameterArena(const std::vector<NamedTensor>& tensors,
   int64_t total = 0;
   std::vector<Tensor*> owners;
   for (const NamedTensor& t : tensors) {
-    if (t.role == Role::buffer || !t.tensor->wants_grad())
+    if (t.role == Role::buffer || !t.tensor->wants_grad()) {
+      *t.tensor = t.tensor->on(device);
       continue;
+    }
     segments_.push_back({t.name, total, t.tensor->count(), options(t), {}});
     owners.push_back(t.tensor);
     total += (t.tensor->count() + align - 1) / align * align;
@@ -38,11 +45,8 @@ void ParameterArena::begin_step() {
 
 void ParameterArena::finish_gradients() {
   for (const Segment& s : segments_)
-    if (!s.parameter.has_grad()) {
-      require(values_.device().kind != Device::cuda, "parameters: zeroing on ", values_.device(),
-              " needs a kernel");
-      std::fill_n(s.parameter.grad_slot().data, s.count, 0.0f);
-    }
+    if (!s.parameter.has_grad())
+      fill_memory(values_.device(), s.parameter.grad_slot().data, s.count, 0);
 }
 
 }  // namespace lucida

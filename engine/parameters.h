@@ -52,6 +52,9 @@ std::vector<NamedTensor> named_tensors(Module& module) {
   return std::move(v.found);
 }
 
+// Moves all tensors of a model to a device; for evaluation (an arena does it for training).
+void move_to(const std::vector<NamedTensor>&, Device);
+
 // A run of parameters that share their options.
 struct ParameterOptions {
   float lr_scale = 1;  // multiplies the schedule's learning rate (the head's x10)
@@ -68,8 +71,8 @@ class ParameterArena {
     Tensor parameter;
   };
 
-  // Moves every tensor that wants a gradient (and is no buffer) into the flat block; the model's handles are
-  // re-pointed there.
+  // Moves every tensor that wants a gradient (and is no buffer) into the flat block on `device`, and all
+  // others to that device; the model's handles are re-pointed there.
   ParameterArena(const std::vector<NamedTensor>&, const std::function<ParameterOptions(const NamedTensor&)>&,
                  Device = {});
 

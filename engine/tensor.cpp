@@ -1,11 +1,22 @@
 #include "engine/tensor.h"
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "engine/memory.h"
 
 namespace lucida {
+namespace {
+
+template <class T>
+std::vector<T> elements(const Tensor& t) {
+  std::vector<T> values(static_cast<size_t>(t.count()));
+  if (!values.empty())
+    copy_memory(values.data(), Device{}, t.data<T>(), t.device(), values.size() * sizeof(T));
+  return values;
+}
+
+}  // namespace
 
 size_t size_of(DType type) {
   constexpr size_t bytes[] = {4, 2, 4, 1};
@@ -57,8 +68,7 @@ Tensor Tensor::empty(Shape shape, Device device, DType dtype) {
 
 Tensor Tensor::full(Shape shape, float value, Device device) {
   Tensor t = empty(shape, device);
-  require(device.kind != Device::cuda, "Tensor::full: fill on the host, then copy to ", device);
-  std::fill_n(t.data(), t.count(), value);
+  fill_memory(device, t.data(), t.count(), value);
   return t;
 }
 
@@ -72,11 +82,29 @@ Tensor Tensor::from(Shape shape, std::span<const float> values, Device device) {
 }
 
 std::vector<float> Tensor::to_host() const {
-  require(dtype() == DType::f32, "Tensor::to_host: expected f32, got ", dtype());
-  std::vector<float> values(static_cast<size_t>(count()));
-  if (!values.empty())
-    copy_memory(values.data(), Device{}, data(), device(), values.size() * sizeof(float));
-  return values;
+  require(dtype() == DType::f32 || dtype() == DType::bf16, "Tensor::to_host: expected f32 or bf16, got ",
+          dtype());
+  if (dtype() == DType::bf16) {
+    const std::vector<Bf16> narrow = elements<Bf16>(*this);
+    std::vector<float> wide(narrow.size());
+    std::transform(narrow.begin(), narrow.end(), wide.begin(), [](Bf16 v) { return float(v); });
+    return wide;
+  }
+  return elements<float>(*this);
+}
+
+std::vector<uint8_t> Tensor::bytes_on_host() const {
+  require(dtype() == DType::u8, "Tensor::bytes_on_host: expected u8, got ", dtype());
+  return elements<uint8_t>(*this);
+}
+
+Tensor Tensor::on(Device there) const {
+  if (there == device())
+    return *this;
+  Tensor copy = empty(shape(), there, dtype());
+  if (count() > 0)
+    copy_memory(copy.data<char>(), there, data<char>(), device(), size_t(count()) * size_of(dtype()));
+  return copy;
 }
 
 float Tensor::item() const {
@@ -107,14 +135,10 @@ const Tensor& Tensor::want_grad(bool wanted) const {
   return *this;
 }
 
-GradSlot Tensor::grad_slot() const {
-  if (!wants_grad())
-    return {};
+bool Tensor::grad_for_writing() const {
   if (!body_->grad)
-    body_->grad = empty(shape(), device()).body_;
-  const bool accumulate = body_->grad_written;
-  body_->grad_written = true;
-  return {grad().data(), accumulate};
+    body_->grad = empty(shape(), device(), dtype()).body_;
+  return std::exchange(body_->grad_written, true);
 }
 
 void Tensor::drop_grad() const {

@@ -16,11 +16,20 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/half.h"
 
 namespace lucida {
 
 enum class DType : uint8_t { f32, bf16, i32, u8 };
 size_t size_of(DType);  // bytes of one element
+template <class T>
+inline constexpr DType dtype_of = DType::f32;
+template <>
+inline constexpr DType dtype_of<Bf16> = DType::bf16;
+template <>
+inline constexpr DType dtype_of<int32_t> = DType::i32;
+template <>
+inline constexpr DType dtype_of<uint8_t> = DType::u8;
 std::ostream& operator<<(std::ostream&, DType);
 
 struct Device {
@@ -48,13 +57,18 @@ class Shape {
 std::ostream& operator<<(std::ostream&, const Shape&);  // [2,3,5]
 
 // Where a kernel writes a gradient: the first writer of a step overwrites, later ones add, so no
-// buffer is ever zero-filled first. Empty when nobody asked for this gradient.
-struct GradSlot {
-  float* data = nullptr;
+// buffer is ever zero-filled first. Empty when nobody asked for this gradient. T is the type of the tensor
+// that the gradient belongs to; sums are made in float.
+template <class T>
+struct GradSlotOf {
+  T* data = nullptr;
   bool accumulate = false;
-  explicit operator bool() const { return data != nullptr; }
-  void write(int64_t i, float value) const { data[i] = accumulate ? data[i] + value : value; }
+  constexpr explicit operator bool() const { return data != nullptr; }
+  constexpr void write(int64_t i, float value) const {
+    data[i] = T(accumulate ? float(data[i]) + value : value);
+  }
 };
+using GradSlot = GradSlotOf<float>;
 
 class Tensor {
  public:
@@ -62,6 +76,7 @@ class Tensor {
   static Tensor empty(Shape, Device = {}, DType = DType::f32);
   static Tensor full(Shape, float value, Device = {});
   static Tensor from(Shape, std::span<const float> values, Device = {});
+  Tensor on(Device) const;  // this tensor where it lies there already, else a copy without gradient
 
   bool defined() const { return body_ != nullptr; }
   const Shape& shape() const { return body_->shape; }
@@ -74,8 +89,9 @@ class Tensor {
   T* data() const {
     return static_cast<T*>(body_->memory.get());
   }
-  std::vector<float> to_host() const;
-  float item() const;  // the value of a one-element tensor
+  std::vector<float> to_host() const;          // of an f32 or bf16 tensor
+  std::vector<uint8_t> bytes_on_host() const;  // of a u8 tensor
+  float item() const;                          // the value of a one-element tensor
 
   // Other handles to the same memory; a view has no gradient of its own until want_grad().
   Tensor reshaped(Shape) const;
@@ -85,7 +101,11 @@ class Tensor {
   bool wants_grad() const { return body_ && body_->wants_grad; }
   bool has_grad() const { return body_->grad_written; }
   Tensor grad() const { return Tensor(body_->grad); }
-  GradSlot grad_slot() const;                   // marks the gradient as written
+  template <class T = float>
+  GradSlotOf<T> grad_slot() const {  // marks the gradient as written; T is what dtype() names
+    const bool accumulate = wants_grad() && grad_for_writing();
+    return wants_grad() ? GradSlotOf<T>{grad().template data<T>(), accumulate} : GradSlotOf<T>{};
+  }
   void drop_grad() const;                       // forgets the gradient and frees its memory
   void use_grad_memory(const Tensor& g) const;  // gradients go to g from now on (a parameter arena)
   void forget_grad() const { body_->grad_written = false; }  // next writer overwrites; memory stays
@@ -100,7 +120,15 @@ class Tensor {
     std::shared_ptr<Body> grad;
   };
   explicit Tensor(std::shared_ptr<Body> body) : body_(std::move(body)) {}
+  bool grad_for_writing() const;  // gives the gradient memory; whether it was written before
   std::shared_ptr<Body> body_;
 };
+
+// Calls f with a value of the element type of x, float or Bf16:  by_dtype(x, [&]<class T>(T) { ... })
+template <class F>
+decltype(auto) by_dtype(const Tensor& x, F&& f) {
+  require(x.dtype() == DType::f32 || x.dtype() == DType::bf16, "expected f32 or bf16, got ", x.dtype());
+  return x.dtype() == DType::bf16 ? f(Bf16{}) : f(float{});
+}
 
 }  // namespace lucida

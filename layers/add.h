@@ -10,10 +10,13 @@ namespace lucida {
 
 Tensor add(const Tensor& a, const Tensor& b);
 
-struct AddKernels {
+template <class T>
+struct AddKernelsOf {
+  using Element = T;
   static constexpr std::string_view name = "add";
-  void (*forward)(int64_t count, const float* a, const float* b, float* y);
-  void (*backward)(int64_t count, const float* dy, GradSlot d);  // once for a, once for b
+  void (*forward)(int64_t count, const T* a, const T* b, T* y);
+  void (*backward)(int64_t count, const T* dy, GradSlotOf<T> d);  // once for a, once for b
 };
+using AddKernels = AddKernelsOf<float>;
 
 }  // namespace lucida

@@ -36,24 +36,43 @@ Tensor batchnorm2d(BatchNorm2d&, const Tensor& x, Mode);
 Tensor batchnorm_relu(BatchNorm2d&, const Tensor& x, Mode);                          // max(0, bn(x))
 Tensor batchnorm_add_relu(BatchNorm2d&, const Tensor& x, const Tensor& skip, Mode);  // max(0, bn(x) + skip)
 
-// What a backend provides. x, y, dy, dx and skip are [rows, channels], everything else is [channels].
-struct BatchNormKernels {
+struct BatchNormCoefficients {
+  float *a, *b, *c;  // each [channels]
+};
+
+// What a backend provides, T being the type of x, y, dy, dx and skip, which are [rows, channels]; everything
+// else is f32 [channels].
+template <class T>
+struct BatchNormKernelsOf {
+  using Element = T;
   static constexpr std::string_view name = "batchnorm2d";
   struct Sizes {
     int64_t rows;  // N*H*W
     int channels;
   };
   // Two-pass or shifted sums: E[x^2] - E[x]^2 loses everything when |mean| >> deviation.
-  void (*statistics)(Sizes, const float* x, float* mean, float* var);
+  void (*statistics)(Sizes, const T* x, float* mean, float* var);
+  // running = (1 - momentum) * running + momentum * batch, with the unbiased variance.
+  void (*update_running)(Sizes, float momentum, const float* mean, const float* var, float* running_mean,
+                         float* running_var);
+  // rstd = 1 / sqrt(var + eps), scale = gamma * rstd, shift = beta - mean * scale.
+  void (*fold)(Sizes, float eps, const float* mean, const float* var, const float* gamma, const float* beta,
+               float* rstd, float* scale, float* shift);
   // y = scale * x + shift (+ skip) (then relu).
-  void (*normalize)(Sizes, const float* x, const float* scale, const float* shift,
-                    const float* skip /*or null*/, bool relu, float* y);
+  void (*normalize)(Sizes, const T* x, const float* scale, const float* shift, const T* skip /*or null*/,
+                    bool relu, T* y);
   // sum_dy and sum_dy_xhat over g = dy where y > 0 (y null: g = dy everywhere).
-  void (*reduce)(Sizes, const float* x, const float* y /*or null*/, const float* dy, const float* mean,
-                 const float* rstd, float* sum_dy, float* sum_dy_xhat);
+  void (*reduce)(Sizes, const T* x, const T* y /*or null*/, const T* dy, const float* mean, const float* rstd,
+                 float* sum_dy, float* sum_dy_xhat);
+  // dgamma = sum_dy_xhat, dbeta = sum_dy, and what apply needs: a = gamma * rstd, and for statistics of the
+  // batch  b = -a * rstd * sum_dy_xhat / rows,  c = -a * sum_dy / rows - b * mean;  else b = c = 0.
+  void (*coefficients)(Sizes, bool of_batch, const float* sum_dy, const float* sum_dy_xhat, const float* mean,
+                       const float* rstd, const float* gamma, BatchNormCoefficients, GradSlot dgamma,
+                       GradSlot dbeta);
   // dx = a * g + b * x + c per channel, dskip = g, with the same mask.
-  void (*apply)(Sizes, const float* x, const float* y /*or null*/, const float* dy, const float* a,
-                const float* b, const float* c, GradSlot dx, GradSlot dskip);
+  void (*apply)(Sizes, const T* x, const T* y /*or null*/, const T* dy, const float* a, const float* b,
+                const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip);
 };
+using BatchNormKernels = BatchNormKernelsOf<float>;
 
 }  // namespace lucida

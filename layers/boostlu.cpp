@@ -6,11 +6,13 @@ namespace lucida {
 
 Tensor boostlu(const Tensor& x, float alpha) {
   require(alpha > 0, "boostlu: alpha must be positive, got ", alpha);
-  const auto& kernels = kernels_for<BoostluKernels>(x.device());
-  const Tensor y = Tensor::empty(x.shape(), x.device());
-  kernels.forward(x.count(), alpha, x.data(), y.data());
-  return record("boostlu", y, {&x}, [&kernels, alpha, x](const Tensor& dy) {
-    kernels.backward(x.count(), alpha, x.data(), dy.data(), x.grad_slot());
+  return by_dtype(x, [&]<class T>(T) {
+    const auto& kernels = kernels_for<BoostluKernelsOf<T>>(x.device());
+    const Tensor y = Tensor::empty(x.shape(), x.device(), x.dtype());
+    kernels.forward(x.count(), alpha, x.data<T>(), y.data<T>());
+    return record("boostlu", y, {&x}, [&kernels, alpha, x](const Tensor& dy) {
+      kernels.backward(x.count(), alpha, x.data<T>(), dy.data<T>(), x.grad_slot<T>());
+    });
   });
 }
 

@@ -15,10 +15,13 @@ namespace lucida {
 
 Tensor boostlu(const Tensor& x, float alpha);  // any shape; throws Error unless alpha > 0
 
-struct BoostluKernels {
+template <class T>
+struct BoostluKernelsOf {
+  using Element = T;
   static constexpr std::string_view name = "boostlu";
-  void (*forward)(int64_t count, float alpha, const float* x, float* y);
-  void (*backward)(int64_t count, float alpha, const float* x, const float* dy, GradSlot dx);
+  void (*forward)(int64_t count, float alpha, const T* x, T* y);
+  void (*backward)(int64_t count, float alpha, const T* x, const T* dy, GradSlotOf<T> dx);
 };
+using BoostluKernels = BoostluKernelsOf<float>;
 
 }  // namespace lucida

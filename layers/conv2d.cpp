@@ -6,6 +6,7 @@
 #include "engine/memory.h"
 #include "engine/parallel.h"
 #include "engine/random.h"
+#include "layers/cast.h"
 
 namespace lucida {
 namespace {
@@ -26,21 +27,32 @@ Conv2dSizes check(const Tensor& x, const Tensor& weight, const Tensor& bias, Con
   return s;
 }
 
+// The master weight rounded to what the product takes; the weight itself in f32.
+Tensor weight_in_use(const Tensor& weight, DType dtype) {
+  if (dtype == DType::bf16)
+    return rounded_to_bf16(weight);
+  return precision() == Precision::tf32 ? rounded_to_tf32(weight) : weight;
+}
+
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options) {
   const MemoryLabel label("conv2d");
   const Conv2dSizes sizes = check(x, weight, bias, options);
-  const auto& kernels = kernels_for<Conv2dKernels>(x.device());
-  const Tensor y = Tensor::empty({sizes.n, sizes.out_h(), sizes.out_w(), sizes.k}, x.device());
-  kernels.forward(sizes, x.data(), weight.data(), bias.defined() ? bias.data() : nullptr, y.data());
-  return record("conv2d", y, {&x, &weight, &bias}, [&kernels, sizes, x, weight, bias](const Tensor& dy) {
-    if (const GradSlot db = bias.grad_slot())
-      kernels.backward_bias(sizes, dy.data(), db);
-    if (const GradSlot dw = weight.grad_slot())
-      kernels.backward_weight(sizes, x.data(), dy.data(), dw);
-    if (const GradSlot dx = x.grad_slot())
-      kernels.backward_data(sizes, dy.data(), weight.data(), dx);
+  const Shape out{sizes.n, sizes.out_h(), sizes.out_w(), sizes.k};
+  return by_dtype(x, [&]<class T>(T) {
+    const auto& kernels = kernels_for<Conv2dKernelsOf<T>>(x.device());
+    const Tensor y = Tensor::empty(out, x.device(), x.dtype()), used = weight_in_use(weight, x.dtype());
+    kernels.forward(sizes, x.data<T>(), used.data<T>(), bias.defined() ? bias.data() : nullptr, y.data<T>());
+    return record("conv2d", y, {&x, &weight, &bias},
+                  [&kernels, sizes, x, weight, used, bias](const Tensor& dy) {
+                    if (const GradSlot db = bias.grad_slot())
+                      kernels.backward_bias(sizes, dy.data<T>(), db);
+                    if (const GradSlot dw = weight.grad_slot())
+                      kernels.backward_weight(sizes, x.data<T>(), dy.data<T>(), dw);
+                    if (const auto dx = x.grad_slot<T>())
+                      kernels.backward_data(sizes, dy.data<T>(), used.data<T>(), dx);
+                  });
   });
 }
 

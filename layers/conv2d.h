@@ -31,17 +31,21 @@ struct Conv2dSizes {
   double flops() const { return 2.0 * double(pixels()) * k * r * s * double(c); }  // one pass
 };
 
-// What a backend provides. Each pass is one matrix product of pixels() x k x (r*s*c) in some order.
-struct Conv2dKernels {
+// What a backend provides, T being the type of x, y and the weight in use. Each pass is one matrix product of
+// pixels() x k x (r*s*c) in some order.
+template <class T>
+struct Conv2dKernelsOf {
+  using Element = T;
   static constexpr std::string_view name = "conv2d";
-  void (*forward)(const Conv2dSizes&, const float* x, const float* weight, const float* bias /*or null*/,
-                  float* y);
-  void (*backward_data)(const Conv2dSizes&, const float* dy, const float* weight, GradSlot dx);
-  void (*backward_weight)(const Conv2dSizes&, const float* x, const float* dy, GradSlot dweight);
-  void (*backward_bias)(const Conv2dSizes&, const float* dy, GradSlot dbias);
+  void (*forward)(const Conv2dSizes&, const T* x, const T* weight, const float* bias /*or null*/, T* y);
+  void (*backward_data)(const Conv2dSizes&, const T* dy, const T* weight, GradSlotOf<T> dx);
+  void (*backward_weight)(const Conv2dSizes&, const T* x, const T* dy, GradSlot dweight);
+  void (*backward_bias)(const Conv2dSizes&, const T* dy, GradSlot dbias);
 };
+using Conv2dKernels = Conv2dKernelsOf<float>;
 
-// x [N,H,W,C], weight [O,R,S,C], bias [O] or undefined -> [N,out_h,out_w,O].
+// x [N,H,W,C], weight [O,R,S,C], bias [O] or undefined -> [N,out_h,out_w,O] of x's type. Weight and bias are
+// f32 (the master weights); for a bf16 x a bf16 copy of the weight is made, and its gradient is f32 again.
 // Throws Error when channels differ or the kernel does not fit into the padded image.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions);
 

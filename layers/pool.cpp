@@ -17,25 +17,30 @@ Tensor max_pool(const Tensor& x, int kernel, int stride, int pad) {
   require(sizes.h + 2 * pad >= kernel && sizes.w + 2 * pad >= kernel, "maxpool2d: kernel ", kernel,
           " does not fit into ", x.shape(), " with pad ", pad);
 
-  const auto& kernels = kernels_for<MaxPoolKernels>(x.device());
-  const Shape out{s[0], sizes.out_h(), sizes.out_w(), s[3]};
-  const Tensor y = Tensor::empty(out, x.device()), winner = Tensor::empty(out, x.device(), DType::u8);
-  kernels.forward(sizes, x.data(), y.data(), winner.data<uint8_t>());
-  return record("maxpool2d", y, {&x},
-                [&kernels, sizes, x, winner](const Tensor& dy) {  // saves a byte an output
-                  kernels.backward(sizes, dy.data(), winner.data<uint8_t>(), x.grad_slot());
-                });
+  return by_dtype(x, [&]<class T>(T) {
+    const auto& kernels = kernels_for<MaxPoolKernelsOf<T>>(x.device());
+    const Shape out{s[0], sizes.out_h(), sizes.out_w(), s[3]};
+    const Tensor y = Tensor::empty(out, x.device(), x.dtype());
+    const Tensor winner = Tensor::empty(out, x.device(), DType::u8);
+    kernels.forward(sizes, x.data<T>(), y.data<T>(), winner.data<uint8_t>());
+    return record("maxpool2d", y, {&x},
+                  [&kernels, sizes, x, winner](const Tensor& dy) {  // saves a byte an output
+                    kernels.backward(sizes, dy.data<T>(), winner.data<uint8_t>(), x.grad_slot<T>());
+                  });
+  });
 }
 
 Tensor global_average(const Tensor& x) {
   require(x.shape().rank() == 4, "global_average: x must be [N,H,W,C], got ", x.shape());
   const int n = int(x.shape()[0]), hw = int(x.shape()[1] * x.shape()[2]), c = int(x.shape()[3]);
   require(hw > 0, "global_average: ", x.shape(), " has no pixels");
-  const auto& kernels = kernels_for<GlobalAverageKernels>(x.device());
-  const Tensor y = Tensor::empty({n, c}, x.device());
-  kernels.forward(n, hw, c, x.data(), y.data());
-  return record("global_average", y, {&x}, [&kernels, n, hw, c, x](const Tensor& dy) {
-    kernels.backward(n, hw, c, dy.data(), x.grad_slot());
+  return by_dtype(x, [&]<class T>(T) {
+    const auto& kernels = kernels_for<GlobalAverageKernelsOf<T>>(x.device());
+    const Tensor y = Tensor::empty({n, c}, x.device());
+    kernels.forward(n, hw, c, x.data<T>(), y.data());
+    return record("global_average", y, {&x}, [&kernels, n, hw, c, x](const Tensor& dy) {
+      kernels.backward(n, hw, c, dy.data(), x.grad_slot<T>());
+    });
   });
 }
 

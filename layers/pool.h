@@ -14,7 +14,7 @@ namespace lucida {
 // -inf); throws Error when pad > kernel / 2 (a window could hold nothing) or the kernel does not fit.
 Tensor max_pool(const Tensor& x, int kernel, int stride, int pad);
 
-Tensor global_average(const Tensor& x);  // x [N,H,W,C] -> [N,C]
+Tensor global_average(const Tensor& x);  // x [N,H,W,C] -> f32 [N,C], also where x is bf16
 
 struct PoolSizes {
   int n, h, w, c, kernel, stride, pad;
@@ -22,17 +22,23 @@ struct PoolSizes {
   int out_w() const { return (w + 2 * pad - kernel) / stride + 1; }
 };
 
-struct MaxPoolKernels {
+template <class T>
+struct MaxPoolKernelsOf {
+  using Element = T;
   static constexpr std::string_view name = "maxpool2d";
   // winner[n,i,j,c] = r * kernel + s of the window's largest element; kernel <= 15 so that it fits a byte.
-  void (*forward)(const PoolSizes&, const float* x, float* y, uint8_t* winner);
-  void (*backward)(const PoolSizes&, const float* dy, const uint8_t* winner, GradSlot dx);
+  void (*forward)(const PoolSizes&, const T* x, T* y, uint8_t* winner);
+  void (*backward)(const PoolSizes&, const T* dy, const uint8_t* winner, GradSlotOf<T> dx);
 };
+using MaxPoolKernels = MaxPoolKernelsOf<float>;
 
-struct GlobalAverageKernels {
+template <class T>
+struct GlobalAverageKernelsOf {
+  using Element = T;
   static constexpr std::string_view name = "global_average";
-  void (*forward)(int n, int hw, int c, const float* x, float* y);
-  void (*backward)(int n, int hw, int c, const float* dy, GradSlot dx);
+  void (*forward)(int n, int hw, int c, const T* x, float* y);
+  void (*backward)(int n, int hw, int c, const float* dy, GradSlotOf<T> dx);
 };
+using GlobalAverageKernels = GlobalAverageKernelsOf<float>;
 
 }  // namespace lucida

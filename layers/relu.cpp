@@ -5,11 +5,13 @@
 namespace lucida {
 
 Tensor relu(const Tensor& x) {
-  const auto& kernels = kernels_for<ReluKernels>(x.device());
-  const Tensor y = Tensor::empty(x.shape(), x.device());
-  kernels.forward(x.count(), x.data(), y.data());
-  return record("relu", y, {&x}, [&kernels, x, y](const Tensor& dy) {  // saves y, not x: the mask is y > 0
-    kernels.backward(y.count(), y.data(), dy.data(), x.grad_slot());
+  return by_dtype(x, [&]<class T>(T) {
+    const auto& kernels = kernels_for<ReluKernelsOf<T>>(x.device());
+    const Tensor y = Tensor::empty(x.shape(), x.device(), x.dtype());
+    kernels.forward(x.count(), x.data<T>(), y.data<T>());
+    return record("relu", y, {&x}, [&kernels, x, y](const Tensor& dy) {  // saves y, not x: the mask is y > 0
+      kernels.backward(y.count(), y.data<T>(), dy.data<T>(), x.grad_slot<T>());
+    });
   });
 }
 

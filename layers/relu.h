@@ -10,10 +10,13 @@ namespace lucida {
 
 Tensor relu(const Tensor& x);  // any shape
 
-struct ReluKernels {
+template <class T>
+struct ReluKernelsOf {
+  using Element = T;
   static constexpr std::string_view name = "relu";
-  void (*forward)(int64_t count, const float* x, float* y);
-  void (*backward)(int64_t count, const float* y, const float* dy, GradSlot dx);
+  void (*forward)(int64_t count, const T* x, T* y);
+  void (*backward)(int64_t count, const T* y, const T* dy, GradSlotOf<T> dx);
 };
+using ReluKernels = ReluKernelsOf<float>;
 
 }  // namespace lucida

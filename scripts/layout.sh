@@ -21,7 +21,7 @@ for header in layers/*.h layers/losses/*.h; do
     [ -e "cuda/$folder$name.cu" ] || breach "$header has no device kernels cuda/$folder$name.cu"
   fi
 done
-for kernel in cpu/*.cpp cpu/losses/*.cpp cpu/ladder/*.cpp $(ls cuda/*.cu cuda/ladder/*.cu 2>/dev/null); do
+for kernel in cpu/*.cpp cpu/losses/*.cpp cpu/ladder/*.cpp $(ls cuda/*.cu cuda/losses/*.cu cuda/ladder/*.cu 2>/dev/null); do
   case $kernel in cpu/ladder/*|cuda/ladder/*) needs=1 ;; *) needs=0 ;; esac
   [ $needs = 0 ] || grep -q 'const Provide<' "$kernel" || breach "$kernel announces no kernels (Provide)"
 done

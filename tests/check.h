@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "cuda/emulate_order.h"
 #include "engine/autograd.h"
+#include "engine/device.h"
 #include "engine/dispatch.h"
 #include "engine/parallel.h"
 #include "engine/safetensors.h"
@@ -81,18 +83,41 @@ class ForcedRung {
   int before_;
 };
 
+// The emulator gives threads their turns in this order while it lives.
+class ThreadOrder {
+ public:
+  explicit ThreadOrder(emulate::Order order) : before_(emulate::order) { emulate::order = order; }
+  ~ThreadOrder() { emulate::order = before_; }
+  ThreadOrder(const ThreadOrder&) = delete;
+  ThreadOrder& operator=(const ThreadOrder&) = delete;
+
+ private:
+  emulate::Order before_;
+};
+
+// f with every rung of every device that is present; emulated ones under each thread order in `orders`.
 template <class Kernels>
-void for_each_variant(const std::function<void(Device)>& f, int at_least = 2) {
+void for_each_variant(const std::function<void(Device)>& f, int at_least = 2,
+                      std::span<const emulate::Order> orders = emulate::all_orders) {
   int ran = 0;
-  for (const Variant<Kernels>& v : every<Kernels>()) {
+  const auto run = [&](const Variant<Kernels>& v) {
     const Device device{v.device};
     const ForcedRung<Kernels> forced(v.rung);
-    INFO(std::string(Kernels::name), " rung ", v.rung, " on ", device, ": ", std::string(v.idea));
+    INFO(std::string(Kernels::name), " rung ", v.rung, " on ", device, ": ", std::string(v.idea),
+         "; thread order ", int(emulate::order));
     f(device);
     const Variant<Kernels>& used = variant_for<Kernels>(device);
     REQUIRE(used.rung == v.rung);  // f did not switch it back, and no two variants share a number
     REQUIRE(used.kernels == v.kernels);
     ++ran;
+  };
+  for (const Variant<Kernels>& v : every<Kernels>()) {
+    if (v.device == Device::cuda && !has_device(v.device))
+      continue;
+    for (const emulate::Order order : v.device == Device::emulated ? orders : orders.first(1)) {
+      const ThreadOrder turns(order);
+      run(v);
+    }
   }
   INFO(std::string(Kernels::name), ": ", ran, " variants ran");
   REQUIRE(ran >= at_least);
@@ -104,10 +129,14 @@ inline std::vector<Tensor> copy_all(const std::vector<Tensor>& tensors, Device d
   return copies;
 }
 
-// Every gradient of every variant against finite differences; inputs used twice as well.
+// Every gradient of every variant against finite differences; inputs used twice as well. An emulated kernel
+// runs in one thread order and at fewer elements: check_rungs_agree() does the rest.
 template <class Kernels>
 void check_gradients(const Operation& f, const std::vector<Tensor>& inputs, Differences d = {}) {
-  for_each_variant<Kernels>([&](Device device) {
+  static constexpr emulate::Order unfair[] = {emulate::Order::unfair};
+  const int all = d.most;
+  const auto check = [&](Device device) {
+    d.most = device.kind == Device::cpu ? all : std::min(all, 12);
     const std::vector<Tensor> here = copy_all(inputs, device);
     const auto twice = [&](const std::vector<Tensor>& in) { return add(f(in), f(in)); };
     for (size_t i = 0; i < inputs.size(); ++i) {
@@ -115,7 +144,8 @@ void check_gradients(const Operation& f, const std::vector<Tensor>& inputs, Diff
       check_gradient(f, here, i, d);
       check_gradient(twice, here, i, d);
     }
-  });
+  };
+  for_each_variant<Kernels>(check, 2, unfair);
 }
 
 // Every variant against rung 0 of the host: result, gradients, gradients added to existing ones.

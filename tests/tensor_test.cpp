@@ -36,7 +36,7 @@ TEST_CASE("tensor: types and devices") {
   CHECK(text_of(Device{Device::cuda, 1}) == "cuda:1");
   CHECK(text_of(Device{Device::emulated}) == "emulated");
   CHECK(error_of([] { Tensor::empty({1}, {Device::cuda}); }) ==
-        "this build has no memory for cuda:0: it was built without CUDA");
+        "cuda:0: this build has no device kernels; `make cuda` builds them (nvcc is needed)");
 }
 
 TEST_CASE("tensor: values go in and out") {
@@ -51,7 +51,7 @@ TEST_CASE("tensor: values go in and out") {
   CHECK(error_of([&] { Tensor::from({2, 2}, values); }) == "Tensor::from: 6 values for shape [2,2]");
   CHECK(error_of([&] { t.item(); }) == "Tensor::item: expected one element, got shape [2,3]");
   CHECK(error_of([] { Tensor::empty({2}, {}, DType::u8).to_host(); }) ==
-        "Tensor::to_host: expected f32, got u8");
+        "Tensor::to_host: expected f32 or bf16, got u8");
 }
 
 TEST_CASE("tensor: memory that nobody wrote is NaN in tests") {

@@ -11,6 +11,7 @@
 // Read next: cpu/batchnorm.cpp (rows in blocks, all channels of a row at once), tests/batchnorm_test.cpp
 #include <algorithm>
 
+#include "cpu/batchnorm_channels.h"
 #include "engine/parallel.h"
 #include "layers/batchnorm.h"
 
@@ -84,7 +85,13 @@ void apply(Sizes z, const float* x, const float* y, const float* dy, const float
   });
 }
 
-constexpr BatchNormKernels table{statistics, normalize, reduce, apply};
+constexpr BatchNormKernels table{statistics,
+                                 batchnorm_channels::update_running,
+                                 batchnorm_channels::fold,
+                                 normalize,
+                                 reduce,
+                                 batchnorm_channels::coefficients,
+                                 apply};
 const Provide<BatchNormKernels> provide{{Device::cpu, 0, "the formulas as loops over a channel", &table}};
 
 }  // namespace

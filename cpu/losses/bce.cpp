@@ -10,8 +10,8 @@
 namespace lucida {
 namespace {
 
-double forward(int64_t count, const float* x, const float* t, const float* w) {
-  return parallel_sum(
+void forward(int64_t count, const float* x, const float* t, const float* w, float* loss) {
+  const double total = parallel_sum(
       count, elements_a_thread / 8, [=](int64_t begin, int64_t end) {  // exp costs about 8 additions
         double sum = 0;
         for (int64_t i = begin; i < end; ++i) {
@@ -20,16 +20,23 @@ double forward(int64_t count, const float* x, const float* t, const float* w) {
         }
         return sum;
       });
+  *loss = float(total / double(count));
 }
 
-void backward(int64_t count, float scale, const float* x, const float* t, const float* w, GradSlot dx) {
+void backward(int64_t count, const float* dloss, const float* x, const float* t, const float* w,
+              GradSlot dx) {
+  const float scale = *dloss / float(count);
   map_gradient(count, dx, [=](int64_t i) {
     const float p = 1 / (1 + std::exp(-x[i]));
     return scale * (w ? w[i] : 1) * (p - t[i]);
   });
 }
 
-const BceKernels table{forward, backward};
+void targets(int64_t count, const float* labels, float* t) {
+  map_elements(count, t, [=](int64_t i) { return labels[i] == 1 ? 1.0f : 0.0f; });
+}
+
+const BceKernels table{forward, backward, targets};
 const Provide<BceKernels> provide{{Device::cpu, 1, "all threads, ordered sum", &table}};
 
 }  // namespace

@@ -12,7 +12,11 @@
 namespace lucida {
 namespace {
 
-int64_t select(int64_t count, int64_t k, const float* x, const float* labels, uint8_t* selected) {
+void select(int64_t count, int64_t k, const float* x, const float* labels, uint8_t* selected) {
+  if (k == 0) {
+    std::fill_n(selected, count, uint8_t{0});
+    return;
+  }
   std::vector<float> u(static_cast<size_t>(count));
   map_elements(count, u.data(), [=](int64_t i) {
     return labels[i] == 0 ? std::max(x[i], 0.0f) + std::log1p(std::exp(-std::fabs(x[i]))) : 0.0f;
@@ -20,15 +24,20 @@ int64_t select(int64_t count, int64_t k, const float* x, const float* labels, ui
   std::vector<float> partly_sorted = u;
   const auto kth = partly_sorted.begin() + (k - 1);
   std::nth_element(partly_sorted.begin(), kth, partly_sorted.end(), std::greater<>());
-  int64_t chosen = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    selected[i] = labels[i] == 0 && u[size_t(i)] >= *kth && u[size_t(i)] > 0;
-    chosen += selected[i];
-  }
-  return chosen;
+  map_elements(count, selected, [&](int64_t i) {
+    return uint8_t(labels[i] == 0 && u[size_t(i)] >= *kth && u[size_t(i)] > 0);
+  });
 }
 
-const LargeLossKernels table{select};
+void reject(int64_t count, const uint8_t* selected, float* weights) {
+  map_elements(count, weights, [=](int64_t i) { return selected[i] ? 0.0f : 1.0f; });
+}
+
+void correct(int64_t count, const uint8_t* selected, float* targets) {
+  map_elements(count, targets, [=](int64_t i) { return selected[i] ? 1.0f : targets[i]; });
+}
+
+const LargeLossKernels table{select, reject, correct};
 const Provide<LargeLossKernels> provide{{Device::cpu, 1, "quick-select", &table}};
 
 }  // namespace

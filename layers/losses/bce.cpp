@@ -10,18 +10,17 @@ Tensor weighted_bce(const Tensor& x, const Tensor& t, const Tensor& w) {
           ", targets ", t.shape(), ", weights ", w.defined() ? w.shape() : x.shape());
   const auto& kernels = kernels_for<BceKernels>(x.device());
   const int64_t count = x.count();
-  const double sum = kernels.forward(count, x.data(), t.data(), w.defined() ? w.data() : nullptr);
-  const Tensor loss = Tensor::full({1}, float(sum / double(count)), x.device());
+  const Tensor loss = Tensor::empty({1}, x.device());
+  kernels.forward(count, x.data(), t.data(), w.defined() ? w.data() : nullptr, loss.data());
   return record("bce", loss, {&x}, [&kernels, count, x, t, w](const Tensor& dy) {
-    const float scale = dy.item() / float(count);
-    kernels.backward(count, scale, x.data(), t.data(), w.defined() ? w.data() : nullptr, x.grad_slot());
+    kernels.backward(count, dy.data(), x.data(), t.data(), w.defined() ? w.data() : nullptr, x.grad_slot());
   });
 }
 
 Tensor targets_from_labels(const Tensor& labels) {
-  std::vector<float> targets = labels.to_host();
-  for (float& t : targets) t = t == 1 ? 1.0f : 0.0f;
-  return Tensor::from(labels.shape(), targets, labels.device());
+  const Tensor targets = Tensor::empty(labels.shape(), labels.device());
+  kernels_for<BceKernels>(labels.device()).targets(labels.count(), labels.data(), targets.data());
+  return targets;
 }
 
 namespace {

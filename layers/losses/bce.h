@@ -24,10 +24,11 @@ Tensor targets_from_labels(const Tensor& labels);
 
 struct BceKernels {
   static constexpr std::string_view name = "bce";
-  // Returns the weighted sum of l, added in double in a fixed order.
-  double (*forward)(int64_t count, const float* x, const float* t, const float* w /*or null*/);
-  void (*backward)(int64_t count, float scale, const float* x, const float* t, const float* w /*or null*/,
-                   GradSlot dx);
+  // *loss = weighted sum of l / count; the sum is made in double in a fixed order.
+  void (*forward)(int64_t count, const float* x, const float* t, const float* w /*or null*/, float* loss);
+  void (*backward)(int64_t count, const float* dloss, const float* x, const float* t,
+                   const float* w /*or null*/, GradSlot dx);
+  void (*targets)(int64_t count, const float* labels, float* t);
 };
 
 }  // namespace lucida

@@ -27,20 +27,14 @@ LossResult run(const Tensor& logits, const Tensor& labels, const LossOptions& op
   const int64_t count = logits.count(), k = large_loss_count(method, count, options.epoch, delta_rel);
   const Tensor targets = targets_from_labels(labels);
   const Tensor selected = Tensor::empty(logits.shape(), logits.device(), DType::u8);
-  uint8_t* chosen = selected.data<uint8_t>();
-  std::fill_n(chosen, count, uint8_t{0});
-  if (k > 0) {
-    const auto& kernels = kernels_for<LargeLossKernels>(logits.device());
-    kernels.select(count, k, logits.data(), labels.data(), chosen);
-  }
+  const auto& kernels = kernels_for<LargeLossKernels>(logits.device());
+  kernels.select(count, k, logits.data(), labels.data(), selected.data<uint8_t>());
   Tensor weights;
   if (method == LargeLoss::reject) {
-    weights = Tensor::full(logits.shape(), 1, logits.device());
-    for (int64_t i = 0; i < count; ++i) weights.data()[i] = chosen[i] ? 0.0f : 1.0f;
+    weights = Tensor::empty(logits.shape(), logits.device());
+    kernels.reject(count, selected.data<uint8_t>(), weights.data());
   } else {
-    for (int64_t i = 0; i < count; ++i)
-      if (chosen[i])
-        targets.data()[i] = 1;
+    kernels.correct(count, selected.data<uint8_t>(), targets.data());
   }
   return {weighted_bce(logits, targets, weights), selected};
 }

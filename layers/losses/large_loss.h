@@ -32,8 +32,11 @@ int64_t large_loss_count(LargeLoss, int64_t entries, int epoch, double delta_rel
 
 struct LargeLossKernels {
   static constexpr std::string_view name = "large_loss";
-  // selected[i] = 1 or 0 for the entries above; returns how many are 1. 1 <= k <= count.
-  int64_t (*select)(int64_t count, int64_t k, const float* logits, const float* labels, uint8_t* selected);
+  // selected[i] = 1 or 0 for the entries above. 0 <= k <= count; with k = 0 all are 0.
+  void (*select)(int64_t count, int64_t k, const float* logits, const float* labels, uint8_t* selected);
+  // LL-R: weights = 0 where selected, else 1.     LL-Ct, LL-Cp: targets = 1 where selected, else unchanged.
+  void (*reject)(int64_t count, const uint8_t* selected, float* weights);
+  void (*correct)(int64_t count, const uint8_t* selected, float* targets);
 };
 
 }  // namespace lucida

@@ -27,7 +27,8 @@ void check_limits(const Launch& launch) {
 }
 
 bool same_place(Here a, Here b) {
-  return a.line() == b.line() && std::strcmp(a.file_name(), b.file_name()) == 0;
+  return a.line() == b.line() &&
+         (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
 }
 
 unsigned rotated_choice(unsigned bits, unsigned by) {  // one of the bits that are set

@@ -1,5 +1,6 @@
 #include "cuda/emulate_block.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <utility>
@@ -138,8 +139,7 @@ void Block::end_thread() {
   for (size_t g = warp.groups.size(); g-- > 0;) finish_if_complete(running_ / 32, g);
   if (arrived_ > 0 && arrived_ == live_)
     release_barrier();
-  if (live_ > 0 && ready_warps_ == 0)
-    report("deadlock: ", who_waits());
+  settle();
 }
 
 // ---- turns ------------------------------------------------------------------------------------------------------
@@ -216,8 +216,7 @@ Block::Votes Block::barrier(const char* operation, bool vote, Here at) {
   yes_ += vote;
   if (arrived_ == live_)
     release_barrier();
-  if (ready_warps_ == 0)
-    report("deadlock: ", who_waits());
+  settle();
   give_turn(*me.fiber);
   return votes_;
 }
@@ -237,8 +236,10 @@ void Block::collective(const WarpOperation& operation, void* call, unsigned mask
   if (!(mask >> lane & 1))
     report("thread ", running_, " calls ", operation.name, " at ", text_of(at), " with mask 0x", std::hex,
            mask, ", which does not name its lane");
-  size_t g = 0;
-  while (g < warp.groups.size() && warp.groups[g].mask != mask) ++g;
+  const auto mine = [&](const Group& group) {
+    return group.mask == mask && group.operation->whoever_comes == operation.whoever_comes;
+  };
+  const size_t g = size_t(std::find_if(warp.groups.begin(), warp.groups.end(), mine) - warp.groups.begin());
   if (g == warp.groups.size())
     warp.groups.push_back({mask, 0, &operation, at});
   Group& group = warp.groups[g];
@@ -248,8 +249,7 @@ void Block::collective(const WarpOperation& operation, void* call, unsigned mask
   warp.calls[lane] = call;
   group.arrived |= 1u << lane;
   finish_if_complete(w, g);
-  if (ready_warps_ == 0)
-    report("deadlock: ", who_waits());
+  settle();
   give_turn(*me.fiber);
 }
 
@@ -257,7 +257,9 @@ void Block::collective(const WarpOperation& operation, void* call, unsigned mask
 void Block::finish_if_complete(unsigned w, size_t g) {
   Warp& warp = warps_[w];
   const Group group = warp.groups[g];
-  if (group.arrived == 0 || group.arrived != (group.mask & warp.live))
+  const bool everybody =
+      group.operation->whoever_comes ? warp.ready == 0 : group.arrived == (group.mask & warp.live);
+  if (group.arrived == 0 || !everybody)
     return;
   if (group.operation->whole_warp && group.arrived != ~0u)
     report(group.operation->name, " at ", text_of(group.at), " needs all 32 lanes; ",
@@ -266,6 +268,17 @@ void Block::finish_if_complete(unsigned w, size_t g) {
     group.operation->work({group.arrived, warp.calls});
   warp.groups.erase(warp.groups.begin() + std::ptrdiff_t(g));
   make_ready(w, group.arrived);
+}
+
+// The running thread waits or has ended. Can others go on?
+void Block::settle() {
+  const unsigned w = running_ / 32;
+  if (warps_[w].ready == 0)
+    for (size_t g = warps_[w].groups.size(); g-- > 0;)
+      if (warps_[w].groups[g].operation->whoever_comes)
+        finish_if_complete(w, g);
+  if (ready_warps_ == 0 && live_ > 0)
+    report("deadlock: ", who_waits());
 }
 
 // "31 threads (first: 0) wait in __syncwarp at a.cu:12, 1 thread (first: 31) in __syncthreads at a.cu:15"

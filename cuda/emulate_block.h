@@ -50,6 +50,7 @@ struct WarpOperation {
   void (*work)(const Lanes&);  // the last lane to come does it for all
   bool whole_warp = false;     // needs all 32 lanes
   bool anywhere = false;       // lanes may meet at different places of the kernel
+  bool whoever_comes = false;  // waits until no lane of the warp can go on, whatever the mask
 };
 
 // Shared memory with a canary behind it (under the address sanitizer: of exactly its size). Filled with NaN (0xFF)
@@ -87,7 +88,6 @@ class Block {
   Votes barrier(const char* operation, bool vote, Here);
   void collective(const WarpOperation&, void* call, unsigned mask, Here);
   unsigned lane() const { return running_ % 32; }
-  unsigned live_lanes() const { return warps_[running_ / 32].live; }
 
   void* dynamic_memory() const { return dynamic_->data(); }
   void* static_memory(SharedMemory& memory) {
@@ -142,6 +142,7 @@ class Block {
   unsigned next_turn();
   void make_ready(unsigned warp, unsigned lanes);
   void finish_if_complete(unsigned warp, size_t group);
+  void settle();
   void release_barrier();
   void open_static(SharedMemory&);
   void open_dynamic(size_t bytes);

@@ -15,9 +15,9 @@ struct LaneCall {
 };
 
 // Their definitions are in cuda/emulate_warp.cpp.
-extern const WarpOperation syncwarp, shfl, shfl_up, shfl_down, shfl_xor, ballot, any, all, match_any,
-    match_all, reduce_add, reduce_min, reduce_max, reduce_min_unsigned, reduce_max_unsigned, reduce_and,
-    reduce_or, reduce_xor;
+extern const WarpOperation syncwarp, shfl, shfl_up, shfl_down, shfl_xor, activemask, ballot, any, all,
+    match_any, match_all, reduce_add, reduce_min, reduce_max, reduce_min_unsigned, reduce_max_unsigned,
+    reduce_and, reduce_or, reduce_xor;
 
 inline uint64_t exchange(const WarpOperation& operation, unsigned mask, LaneCall call, Here at) {
   Block::current->collective(operation, &call, mask, at);
@@ -86,9 +86,10 @@ T __shfl_xor_sync(unsigned mask, T v, int lane_mask, int width = 32,
 
 // ---- votes, matches, sums -----------------------------------------------------------------------------------------
 
-// The lanes of this warp that have not ended. On a GPU: those that happen to run together just now.
-inline unsigned __activemask() {
-  return lucida::emulate::Block::current->live_lanes();
+// The lanes that come to this place while the others of the warp wait elsewhere or have ended. (On a GPU those
+// that happen to run together: never more, sometimes fewer.)
+inline unsigned __activemask(std::source_location at = std::source_location::current()) {
+  return unsigned(lucida::emulate::exchange(lucida::emulate::activemask, ~0u, {1}, at));
 }
 inline unsigned __ballot_sync(unsigned mask, int vote,
                               std::source_location at = std::source_location::current()) {

@@ -57,7 +57,11 @@ namespace lucida::emulate {
 class Block {
  public:
   Block(const char* name, unsigned threads, size_t shared_bytes)
-      : name_(name), fibers_(threads), slots_(threads), shared_(shared_bytes / 16 + 1, {nan_, nan_}) {}
+      : name_(name),
+        fibers_(threads),
+        slots_(threads),
+        calls_((threads + 31) / 32 * 32),
+        shared_(shared_bytes / 16 + 1, {nan_, nan_}) {}
 
   void run(dim3 shape, const std::function<void()>& body) {
     current = this;
@@ -95,6 +99,14 @@ class Block {
     const uint64_t result = source < slots_.size() ? slots_[source] : value;
     suspend(Wait::warp, mask, at);
     return result;
+  }
+
+  // All 32 lanes call this; the last to come does the work of all, given what each passed.
+  void collective(void* call, void (*work)(void* const*), std::source_location at) {
+    void** calls = calls_.data() + running_ / 32 * 32;
+    calls[running_ % 32] = call;
+    work_ = work;
+    suspend(Wait::warp, ~0u, at);
   }
 
   unsigned lane() const { return running_ % 32; }
@@ -178,6 +190,8 @@ class Block {
       wanted &= (1u << (end - base)) - 1;
     if (arrived && arrived == (wanted & ~gone)) {
       same_place(base, end, Wait::warp);
+      if (work_)
+        std::exchange(work_, nullptr)(calls_.data() + base);
       for (unsigned t = base; t < end; ++t)
         if (fibers_[t].wait == Wait::warp)
           fibers_[t].wait = Wait::none;
@@ -222,6 +236,8 @@ class Block {
   const char* name_;
   std::vector<Fiber> fibers_;
   std::vector<uint64_t> slots_;
+  std::vector<void*> calls_;
+  void (*work_)(void* const*) = nullptr;
   struct Pair {
     double a, b;
   };

@@ -34,7 +34,7 @@ LDLIBS   := -lz -lpugixml -lpthread
 
 KERNELS  := $(wildcard cuda/*.cu cuda/losses/*.cu cuda/ladder/*.cu)
 LIBRARY  := $(wildcard engine/*.cpp layers/*.cpp layers/losses/*.cpp cpu/*.cpp cpu/losses/*.cpp cpu/ladder/*.cpp \
-              models/*.cpp datasets/*.cpp) $(filter-out train/main.cpp,$(wildcard train/*.cpp))
+              models/*.cpp datasets/*.cpp cuda/*.cpp) $(filter-out train/main.cpp,$(wildcard train/*.cpp))
 TESTS    := $(wildcard tests/*.cpp)
 objects   = $(patsubst %.cpp,$(B)/%.o,$(1))
 # Device kernels run emulated (g++, cuda/emulate.h) except for what calls NVIDIA's libraries (NAME_cublas, NAME_cudnn).

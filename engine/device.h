@@ -43,6 +43,15 @@ struct DeviceRuntime {
   void (*upload_done)(Device);
   void (*wait_upload)(Device);
 
+  // Records what is queued instead of running it, and runs it again with one call: a CUDA graph. Memory that is
+  // allocated in between belongs to the recording and stays reserved as long as that lives. end_recording
+  // throws Error where something cannot be recorded, such as a result that the host waits for; drop_recording
+  // gives up. Null where the runtime has no recordings.
+  void (*begin_recording)(Device);
+  std::shared_ptr<void> (*end_recording)(Device);
+  void (*drop_recording)(Device);
+  void (*replay)(Device, void* recording);
+
   // Names a stretch of time in profilers ("forward", "layer2.1"); ranges nest.
   void (*push_range)(const char* name);
   void (*pop_range)();

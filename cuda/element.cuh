@@ -21,12 +21,23 @@ struct Pack {
 __device__ inline float widen(float v) {
   return v;
 }
+__device__ inline float widen(uint8_t v) {
+  return v;
+}
 __device__ inline float widen(Bf16 v) {
 #ifdef __CUDACC__
   return __uint_as_float(unsigned(v.bits) << 16);
 #else
   return float(v);
 #endif
+}
+
+// The two bf16 of one register: a shift or a mask each.
+__device__ inline float widen_low(unsigned pair) {
+  return std::bit_cast<float>(pair << 16);
+}
+__device__ inline float widen_high(unsigned pair) {
+  return std::bit_cast<float>(pair & 0xFFFF0000u);
 }
 
 template <class T>
@@ -56,13 +67,18 @@ __device__ inline Pack<float> load_pack(const float* p) {
 }
 __device__ inline Pack<Bf16> load_pack(const Bf16* p) {
   const uint4 v = *reinterpret_cast<const uint4*>(p);
-  const unsigned words[4] = {v.x, v.y, v.z, v.w};
-  Pack<Bf16> pack;
-  for (int i = 0; i < 4; ++i) {
-    pack.value[2 * i] = widen(Bf16(from_bits, uint16_t(words[i])));
-    pack.value[2 * i + 1] = widen(Bf16(from_bits, uint16_t(words[i] >> 16)));
-  }
-  return pack;
+  return {{widen_low(v.x), widen_high(v.x), widen_low(v.y), widen_high(v.y), widen_low(v.z), widen_high(v.z),
+           widen_low(v.w), widen_high(v.w)}};
+}
+// Four bf16 as 8 bytes or four bytes as 4, for kernels that have f32 on their other side: both sides then hold
+// four elements a lane, and every request of a warp is one consecutive stretch of memory.
+__device__ inline Pack<float> load_four(const Bf16* p) {
+  const uint2 v = *reinterpret_cast<const uint2*>(p);
+  return {{widen_low(v.x), widen_high(v.x), widen_low(v.y), widen_high(v.y)}};
+}
+__device__ inline Pack<float> load_four(const uint8_t* p) {
+  const unsigned v = *reinterpret_cast<const unsigned*>(p);
+  return {{float(v & 255), float(v >> 8 & 255), float(v >> 16 & 255), float(v >> 24)}};
 }
 
 __device__ inline void store_pack(float* p, const Pack<float>& v) {
@@ -75,6 +91,12 @@ __device__ inline void store_pack(Bf16* p, const Pack<Bf16>& v) {
   words.z = narrow_pair(v.value[4], v.value[5]);
   words.w = narrow_pair(v.value[6], v.value[7]);
   *reinterpret_cast<uint4*>(p) = words;
+}
+__device__ inline void store_four(Bf16* p, const Pack<float>& v) {
+  uint2 words;
+  words.x = narrow_pair(v.value[0], v.value[1]);
+  words.y = narrow_pair(v.value[2], v.value[3]);
+  *reinterpret_cast<uint2*>(p) = words;
 }
 
 // Writes or adds a gradient, 16 bytes at once.

@@ -31,15 +31,18 @@ constexpr int64_t blocks_for(int64_t work, int64_t a_block) {
 
 inline constexpr Device::Kind this_device = Device::cuda;
 
+// cuda/runtime.cu has these. The name is what profilers show and must live as long as the program.
+void begin_launch(const char* name);
 // Throws Error: "conv2d forward <<<12,1,1 x 256>>>: too many resources requested for launch".
 void check_launch(const char* name, const Grid&, cudaError_t);
 void allow_shared_memory(const void* kernel, size_t bytes);  // beyond 48 KiB; asks the driver once a kernel
-cudaStream_t compute_stream();                               // cuda/runtime.cu
+cudaStream_t compute_stream();
 
 template <class... Parameters, class... Arguments>
 void launch(const char* name, Grid grid, void (*kernel)(Parameters...), Arguments... arguments) {
   if (grid.shared_bytes > 48 << 10)
     allow_shared_memory(reinterpret_cast<const void*>(kernel), grid.shared_bytes);
+  begin_launch(name);
   kernel<<<grid.blocks, grid.threads, grid.shared_bytes, compute_stream()>>>(arguments...);
   check_launch(name, grid, cudaGetLastError());
 }
@@ -60,11 +63,15 @@ __device__ T* dynamic_shared() {
 
 #else
 
+// A namespace of its own: in the tests of a CUDA build these functions and nvcc's are linked into one program.
+inline namespace emulated {
+
 inline constexpr Device::Kind this_device = Device::emulated;
 
 template <class... Parameters, class... Arguments>
 void launch(const char* name, Grid grid, void (*kernel)(Parameters...), Arguments... arguments) {
-  emulate::run(name, grid.blocks, grid.threads, grid.shared_bytes, [&] { kernel(arguments...); });
+  const std::function<void()> body = [&] { kernel(arguments...); };
+  emulate::run({name, grid.blocks, grid.threads, grid.shared_bytes, &body});
 }
 
 template <class T>
@@ -76,6 +83,8 @@ template <class T>
 T* dynamic_shared() {
   return static_cast<T*>(emulate::dynamic_shared());
 }
+
+}  // namespace emulated
 
 #endif
 

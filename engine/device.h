@@ -7,6 +7,7 @@
 // was freed may be handed out again at once. Only a copy to the host and synchronize() wait.
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/memory.h"
@@ -61,7 +62,7 @@ void synchronize(Device);  // waits until the device has done everything that wa
 // A named stretch of time for the profiler, on whatever accelerator is linked.
 class TimeRange {
  public:
-  explicit TimeRange(const char* name);
+  explicit TimeRange(std::string_view name);
   ~TimeRange();
   TimeRange(const TimeRange&) = delete;
   TimeRange& operator=(const TimeRange&) = delete;

@@ -7,12 +7,16 @@
 #   make cam  CHECKPOINT=... IMAGE="a.jpg b.jpg"        overlays and raw maps in OUT (default cams/)
 #   make test                  every test; the last line is the count
 #   make bench [ARGS="--json"] a training step, each layer and the loader, timed on this machine
+#   make cuda                  build/cuda/lucida with nvcc for sm_80 and sm_90, and what ptxas says of every kernel
+#   make cuda-test             every test on this machine's GPU; `make test` does both where there is one
+#   make cuda-ptx              build/cuda-ptx/lucida for a PTX simulator (cuda-ptx-test: the tests)
 #   make read LAYER=conv2d     the files of one layer, in reading order
 #   make layout                does the tree keep its rules?      make lint / make format    clang-tidy, clang-format
 #   make clean                 removes build/ (never data/ or runs/)
 #
 # ARCH=native        the processor the binary is for: native, x86-64-v3, x86-64-v4, armv8-a, ...
 # SANITIZE=address   or thread, undefined, address,undefined: another build folder, for `make test`
+# CUDA=1             or 0: whether build/lucida is the CUDA build; 1 where nvcc and a GPU are found
 # CXX=g++ JOBS=N     compiler and parallel jobs
 
 ARCH     ?= native
@@ -30,24 +34,36 @@ LDLIBS   := -lz -lpugixml -lpthread
 
 KERNELS  := $(wildcard cuda/*.cu cuda/losses/*.cu cuda/ladder/*.cu)
 LIBRARY  := $(wildcard engine/*.cpp layers/*.cpp layers/losses/*.cpp cpu/*.cpp cpu/losses/*.cpp cpu/ladder/*.cpp \
-              models/*.cpp datasets/*.cpp) $(filter-out train/main.cpp,$(wildcard train/*.cpp))
+              models/*.cpp datasets/*.cpp cuda/*.cpp) $(filter-out train/main.cpp,$(wildcard train/*.cpp))
 TESTS    := $(wildcard tests/*.cpp)
 objects   = $(patsubst %.cpp,$(B)/%.o,$(1))
 # Device kernels run emulated (g++, cuda/emulate.h) except for what calls NVIDIA's libraries (NAME_cublas, NAME_cudnn).
 EMULATED := $(patsubst %.cu,$(B)/%.emulated.o,$(filter-out %_cublas.cu %_cudnn.cu cuda/runtime%.cu,$(KERNELS)))
 
-# The CUDA build: the same host objects, device kernels compiled by nvcc.
+# The CUDA build: the same host objects, device kernels compiled by nvcc. Of NVIDIA's libraries only what is there.
 CUDA_HOME ?= $(patsubst %/bin/nvcc,%,$(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc)))
 NVCC      := $(CUDA_HOME)/bin/nvcc
-NVFLAGS    = -std=c++20 -O3 -lineinfo --expt-relaxed-constexpr -Xcompiler -fopenmp,-Wall -I. -MMD -MP
+CUDA      ?= $(if $(and $(wildcard $(NVCC)),$(wildcard /dev/nvidiactl /dev/dxg)),1,0)
+NVFLAGS    = -std=c++20 -O3 -lineinfo --expt-relaxed-constexpr -Werror all-warnings -Xcompiler -fopenmp,-Wall,-Werror \
+             -I. -MMD -MP
 GPUS      := -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
 SIMULATED := -gencode arch=compute_80,code=compute_80
-CUDA_LIBS  = -L$(CUDA_HOME)/lib64 -lcudart -lcublas -lcudnn -Xlinker -rpath=$(CUDA_HOME)/lib64
+CUBLAS    := $(wildcard $(CUDA_HOME)/include/cublas_v2.h)
+CUDNN     := $(wildcard $(CUDA_HOME)/include/cudnn.h /usr/include/cudnn.h /usr/include/*-linux-gnu/cudnn.h)
+CUDA_LIBS  = -L$(CUDA_HOME)/lib64 -lcudart $(if $(CUBLAS),-lcublas) $(if $(CUDNN),-lcudnn) \
+             -Xlinker -rpath=$(CUDA_HOME)/lib64
+NVKERNELS := $(filter-out $(if $(CUBLAS),,%_cublas.cu) $(if $(CUDNN),,%_cudnn.cu),$(KERNELS))
 
-.PHONY: cuda cuda-ptx all train eval cam bench test layout read deps format lint clean help
+# What `make` leaves as build/lucida.
+PROGRAM   := $(if $(filter 1,$(CUDA)),build/cuda,$(B))/lucida
+ONE_MAKE   = $(MAKE) $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
+NEED_NVCC  = test -x $(NVCC) || { echo "make $@ needs nvcc, of the CUDA toolkit: CUDA_HOME=/where/it/is"; exit 1; }
+
+.PHONY: all cuda cuda-ptx cuda-test cuda-ptx-test ptxas train eval cam bench profile profile-kernel test layout read \
+        deps format lint clean help
 all: build/.deps
-	@$(MAKE) $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS)) $(B)/lucida
-	@ln -sfn $(patsubst build/%,%,$(B))/lucida build/lucida
+	@$(ONE_MAKE) $(PROGRAM)
+	@ln -sfn $(PROGRAM:build/%=%) build/lucida
 
 # ---- building -------------------------------------------------------------------------------------------------
 
@@ -68,28 +84,26 @@ $(B)/%.emulated.o: %.cu
 	@echo "emul  $<"
 	@$(CXX) $(FLAGS) -x c++ -c $< -o $@
 # Kernels of GPUs (build/cuda) and the PTX that a simulator can run (build/cuda-ptx), each linked with the host's objects.
+# Beside each object lies what ptxas said, and from the PTX the threads of a block where __launch_bounds__ tells.
 build/cuda/%.o: %.cu
-	@mkdir -p $(@D)
+	@mkdir -p $(@:.o=.keep)
 	@echo "nvcc  $<"
-	@$(NVCC) $(NVFLAGS) $(GPUS) -Xptxas -v -c $< -o $@ 2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas); exit 1; }
+	@$(NVCC) $(NVFLAGS) $(GPUS) -Xptxas -v --keep --keep-dir $(@:.o=.keep) -c $< -o $@ 2> $(@:.o=.ptxas) || \
+	  { cat $(@:.o=.ptxas); rm -rf $(@:.o=.keep) $@; exit 1; }
+	@awk '/\.entry/ { sub(/\(.*/, ""); kernel = $$NF } /^\.maxntid/ { gsub(",", " "); print "maxntid", kernel, $$2, $$3, $$4 }' \
+	  $(@:.o=.keep)/*compute_80.ptx >> $(@:.o=.ptxas); rm -rf $(@:.o=.keep)
 build/cuda-ptx/%.o: %.cu
 	@mkdir -p $(@D)
 	@echo "nvcc  $<"
 	@$(NVCC) $(NVFLAGS) $(SIMULATED) -c $< -o $@
-cuda_objects = $(patsubst %.cu,build/$(1)/%.o,$(KERNELS))
-nvcc_link    = $(NVCC) -cudart shared -Xcompiler -fopenmp $^ -o $@ $(LDLIBS) $(CUDA_LIBS)
-build/cuda/lucida: $(call objects,$(LIBRARY) train/main.cpp) $(call cuda_objects,cuda)
+cuda_objects = $(patsubst %.cu,build/$(1)/%.o,$(NVKERNELS))
+build/cuda/lucida build/cuda/test: $(call cuda_objects,cuda)
+build/cuda-ptx/lucida build/cuda-ptx/test: $(call cuda_objects,cuda-ptx)
+build/cuda/lucida build/cuda-ptx/lucida: $(call objects,$(LIBRARY) train/main.cpp)
+build/cuda/test build/cuda-ptx/test: $(call objects,$(LIBRARY) $(TESTS))
+build/cuda/lucida build/cuda-ptx/lucida build/cuda/test build/cuda-ptx/test:
 	@echo "link  $@"
-	@$(nvcc_link)
-build/cuda-ptx/lucida: $(call objects,$(LIBRARY) train/main.cpp) $(call cuda_objects,cuda-ptx)
-	@echo "link  $@"
-	@$(nvcc_link)
-build/cuda/test: $(call objects,$(LIBRARY) $(TESTS)) $(call cuda_objects,cuda)
-	@echo "link  $@"
-	@$(nvcc_link)
-build/cuda-ptx/test: $(call objects,$(LIBRARY) $(TESTS)) $(call cuda_objects,cuda-ptx)
-	@echo "link  $@"
-	@$(nvcc_link)
+	@$(NVCC) -cudart shared -Xcompiler -fopenmp $^ -o $@ $(LDLIBS) $(CUDA_LIBS)
 -include $(shell find build -name '*.d' 2>/dev/null)
 
 # ---- the main job ---------------------------------------------------------------------------------------------
@@ -112,22 +126,33 @@ eval: all
 cam: all
 	@test -n "$(IMAGE)" || { echo 'make cam needs IMAGE="photo.jpg ..." (and CHECKPOINT=...)'; exit 2; }
 	build/lucida cam --checkpoint $(CHECKPOINT) $(addprefix --image ,$(IMAGE)) --out $(or $(OUT),cams) $(ARGS)
-cuda: build/.deps
-	@test -x $(NVCC) || { echo "make cuda needs nvcc (the CUDA toolkit)"; exit 1; }
-	@$(MAKE) -j$(JOBS) build/cuda/lucida
-cuda-ptx: build/.deps
-	@test -x $(NVCC) || { echo "make cuda-ptx needs nvcc (the CUDA toolkit)"; exit 1; }
-	@$(MAKE) -j$(JOBS) build/cuda-ptx/lucida
 bench: all
 	build/lucida bench step $(ARGS)
 	build/lucida bench layers $(ARGS)
 
+# ---- CUDA -----------------------------------------------------------------------------------------------------
+
+cuda: build/.deps
+	@$(NEED_NVCC)
+	@$(ONE_MAKE) build/cuda/lucida
+	@$(MAKE) ptxas
+cuda-test: build/.deps
+	@$(NEED_NVCC)
+	@$(ONE_MAKE) build/cuda/test
+	build/cuda/test $(TEST_ARGS)
+cuda-ptx cuda-ptx-test: build/.deps
+	@$(NEED_NVCC)
+	@$(ONE_MAKE) build/cuda-ptx/$(if $(findstring test,$@),test,lucida)
+ptxas:
+	@bash scripts/ptxas.sh build/cuda
+
 # ---- proof ----------------------------------------------------------------------------------------------------
 
 test: build/.deps
-	@$(MAKE) $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS)) $(B)/test $(if $(SANITIZE),,$(B)/lucida)
-	@$(if $(SANITIZE),,ln -sfn $(patsubst build/%,%,$(B))/lucida build/lucida)
+	@$(ONE_MAKE) $(B)/test $(if $(SANITIZE),,$(PROGRAM))
+	@$(if $(SANITIZE),,ln -sfn $(PROGRAM:build/%=%) build/lucida)
 	$(B)/test $(TEST_ARGS)
+	@$(if $(filter 1-,$(CUDA)-$(SANITIZE)),$(MAKE) cuda-test)
 layout:
 	@bash scripts/layout.sh
 lint: build/.deps

@@ -21,6 +21,9 @@ struct Pack {
 __device__ inline float widen(float v) {
   return v;
 }
+__device__ inline float widen(uint8_t v) {
+  return v;
+}
 __device__ inline float widen(Bf16 v) {
 #ifdef __CUDACC__
   return __uint_as_float(unsigned(v.bits) << 16);
@@ -67,11 +70,15 @@ __device__ inline Pack<Bf16> load_pack(const Bf16* p) {
   return {{widen_low(v.x), widen_high(v.x), widen_low(v.y), widen_high(v.y), widen_low(v.z), widen_high(v.z),
            widen_low(v.w), widen_high(v.w)}};
 }
-// Four bf16 as 8 bytes, for kernels that have f32 on their other side: both sides then hold four elements a
-// lane, and every request of a warp is one consecutive stretch of memory.
+// Four bf16 as 8 bytes or four bytes as 4, for kernels that have f32 on their other side: both sides then hold
+// four elements a lane, and every request of a warp is one consecutive stretch of memory.
 __device__ inline Pack<float> load_four(const Bf16* p) {
   const uint2 v = *reinterpret_cast<const uint2*>(p);
   return {{widen_low(v.x), widen_high(v.x), widen_low(v.y), widen_high(v.y)}};
+}
+__device__ inline Pack<float> load_four(const uint8_t* p) {
+  const unsigned v = *reinterpret_cast<const unsigned*>(p);
+  return {{float(v & 255), float(v >> 8 & 255), float(v >> 16 & 255), float(v >> 24)}};
 }
 
 __device__ inline void store_pack(float* p, const Pack<float>& v) {

@@ -63,11 +63,16 @@ __device__ T* dynamic_shared() {
 
 #else
 
+// A namespace of its own: in the tests of a CUDA build these functions and nvcc's are linked into one
+// program.
+inline namespace emulated {
+
 inline constexpr Device::Kind this_device = Device::emulated;
 
 template <class... Parameters, class... Arguments>
 void launch(const char* name, Grid grid, void (*kernel)(Parameters...), Arguments... arguments) {
-  emulate::run(name, grid.blocks, grid.threads, grid.shared_bytes, [&] { kernel(arguments...); });
+  const std::function<void()> body = [&] { kernel(arguments...); };
+  emulate::run({name, grid.blocks, grid.threads, grid.shared_bytes, &body});
 }
 
 template <class T>
@@ -79,6 +84,8 @@ template <class T>
 T* dynamic_shared() {
   return static_cast<T*>(emulate::dynamic_shared());
 }
+
+}  // namespace emulated
 
 #endif
 

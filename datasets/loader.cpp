@@ -68,7 +68,9 @@ struct Loader::State {
   bool load_one(std::unique_lock<std::mutex>& lock);
   void run();
   void halt();
-  Batch assemble(const Slot& slot);
+  Batch assemble(const Slot& slot, std::vector<const Image*>& images) const;
+  template <class Fill>
+  std::optional<Batch> advance(Fill&& fill);
   void note_bad(const Slot& slot, int64_t first_position);
 };
 
@@ -128,26 +130,42 @@ void Loader::State::halt() {
   done.wait(lock, [&] { return busy == 0; });
 }
 
-// On the caller's thread, so that tensors are allocated and freed in the order of the training steps.
-Batch Loader::State::assemble(const Slot& slot) {
+// The rows of a batch and, in `images`, their pictures; bad ones are left out.
+Batch Loader::State::assemble(const Slot& slot, std::vector<const Image*>& images) const {
   Batch batch;
   batch.number = handed;
-  std::vector<const Image*> images;
+  images.clear();
   for (size_t i = 0; i < slot.items.size(); ++i)
     if (slot.items[i].error.empty()) {
       images.push_back(&slot.items[i].image);
       batch.indices.push_back(order[size_t(handed * options.batch) + i]);
     }
-  const MemoryLabel label("batch");
-  const int64_t n = int64_t(images.size()), s = options.image_size, classes = labels.columns;
-  batch.images = Tensor::empty({n, s, s, 3});
-  batch.labels = Tensor::empty({n, classes});
-  parallel_tasks(n, [&](int64_t i) {
-    const int64_t row = batch.indices[size_t(i)];
-    normalize(*images[size_t(i)], flips(row), batch.images.data() + i * s * s * 3);
-    std::copy_n(labels.row(row), classes, batch.labels.data() + i * classes);
-  });
   return batch;
+}
+
+// Calls fill(batch, pictures) for the next batch that has any image.
+template <class Fill>
+std::optional<Batch> Loader::State::advance(Fill&& fill) {
+  require(handed >= 0, "loader: next() before start()");
+  while (handed < batches()) {
+    std::unique_lock lock(mutex);
+    open(handed + options.prefetch);
+    work.notify_all();
+    Slot& slot = slot_of(handed);
+    if (options.workers == 0)
+      while (slot.unfinished > 0) load_one(lock);
+    done.wait(lock, [&] { return slot.unfinished == 0; });
+    lock.unlock();  // a finished slot belongs to this thread until a later next() opens it again
+
+    std::vector<const Image*> images;
+    Batch batch = assemble(slot, images);
+    note_bad(slot, handed++ * options.batch);
+    if (batch.indices.empty())
+      continue;
+    fill(batch, images);
+    return batch;
+  }
+  return std::nullopt;
 }
 
 void Loader::State::note_bad(const Slot& slot, int64_t first_position) {
@@ -192,6 +210,9 @@ int64_t Loader::batches() const {
 int64_t Loader::size() const {
   return state_->size();
 }
+const LoaderOptions& Loader::options() const {
+  return state_->options;
+}
 LabelMatrix& Loader::labels() {
   return state_->labels;
 }
@@ -219,32 +240,34 @@ void Loader::start(int64_t epoch, int64_t first_batch) {
   s.work.notify_all();
 }
 
+// On the caller's thread, so that tensors are allocated and freed in the order of the training steps.
 std::optional<Batch> Loader::next() {
-  State& s = *state_;
-  require(s.handed >= 0, "loader: next() before start()");
-  while (s.handed < s.batches()) {
-    std::unique_lock lock(s.mutex);
-    s.open(s.handed + s.options.prefetch);
-    s.work.notify_all();
-    Slot& slot = s.slot_of(s.handed);
-    if (s.options.workers == 0)
-      while (slot.unfinished > 0) s.load_one(lock);
-    s.done.wait(lock, [&] { return slot.unfinished == 0; });
-    lock.unlock();  // a finished slot belongs to this thread until a later next() opens it again
+  State& state = *state_;
+  return state.advance([&](Batch& batch, const std::vector<const Image*>& images) {
+    const MemoryLabel label("batch");
+    const int64_t n = int64_t(images.size()), s = state.options.image_size, classes = state.labels.columns;
+    batch.images = Tensor::empty({n, s, s, 3});
+    batch.labels = Tensor::empty({n, classes});
+    parallel_tasks(n, [&](int64_t i) {
+      const int64_t row = batch.indices[size_t(i)];
+      normalize(*images[size_t(i)], state.flips(row), batch.images.data() + i * s * s * 3);
+      std::copy_n(state.labels.row(row), classes, batch.labels.data() + i * classes);
+    });
+  });
+}
 
-    const int64_t first = s.handed * s.options.batch;
-    try {
-      s.note_bad(slot, first);
-    } catch (...) {
-      ++s.handed;
-      throw;
-    }
-    Batch batch = s.assemble(slot);
-    ++s.handed;
-    if (!batch.indices.empty())
-      return batch;
-  }
-  return std::nullopt;
+std::optional<Batch> Loader::next_into(const RawBatch& to) {
+  State& state = *state_;
+  return state.advance([&](const Batch& batch, const std::vector<const Image*>& images) {
+    const int64_t bytes = int64_t{3} * state.options.image_size * state.options.image_size;
+    const int64_t classes = state.labels.columns;
+    parallel_tasks(int64_t(images.size()), [&](int64_t i) {
+      const int64_t row = batch.indices[size_t(i)];
+      std::copy_n(images[size_t(i)]->pixels.data(), bytes, to.images + i * bytes);
+      to.flips[i] = state.flips(row);
+      std::copy_n(state.labels.row(row), classes, to.labels + i * classes);
+    });
+  });
 }
 
 }  // namespace lucida

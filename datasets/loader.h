@@ -39,10 +39,18 @@ struct LoaderOptions {
 };
 
 struct Batch {
-  Tensor images;                 // f32 [B,S,S,3], normalised
+  Tensor images;                 // [B,S,S,3], normalised; f32, or bf16 where a device computes in it
   Tensor labels;                 // f32 [B,L]
   std::vector<int64_t> indices;  // B rows of the data set
   int64_t number = 0;            // within the epoch; resume with start(epoch, number + 1)
+};
+
+// A batch as bytes, for a device that mirrors and normalises on its own (train/feed.h): memory of the caller
+// with room for a full batch.
+struct RawBatch {
+  uint8_t* images;  // [B,S,S,3], resized, not mirrored
+  uint8_t* flips;   // [B]: 1 where the image is to be mirrored
+  float* labels;    // [B,L]
 };
 
 class Loader {
@@ -66,7 +74,9 @@ class Loader {
   // the first one in order. A batch may be smaller than asked for where bad images were left out; one
   // without any image left is passed over.
   std::optional<Batch> next();
+  std::optional<Batch> next_into(const RawBatch&);  // the same; the Batch has no tensors
 
+  const LoaderOptions& options() const;
   LabelMatrix& labels();                            // what next() copies from
   const std::vector<std::string>& skipped() const;  // messages of skip_bad, in order, each image once
 

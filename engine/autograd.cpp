@@ -68,6 +68,7 @@ void Tape::backward(const Tensor& output, const Tensor& seed) {
     Step step = std::move(steps_.back());
     steps_.pop_back();
     const MemoryLabel label(step.operation);
+    const TimeRange range(step.operation);
     if (step.output.has_grad())
       step.run(step.output.grad());
     step.output.drop_grad();
@@ -99,7 +100,7 @@ bool checking_finite() {
   return finite_checked;
 }
 
-LayerName::LayerName(std::string_view name) {
+LayerName::LayerName(std::string_view name) : range_(name) {
   layer_names.emplace_back(name);
 }
 LayerName::~LayerName() {

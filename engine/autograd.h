@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/device.h"
 #include "engine/tensor.h"
 
 namespace lucida {
@@ -65,13 +66,16 @@ struct FiniteKernelsOf {
   int64_t (*first_not_finite)(int64_t count, const T* x);  // the index of the first NaN or infinity, or -1
 };
 
-// Names the layer that runs while it lives, for messages: "layer2.1.bn3".
+// Names the layer that runs while it lives, for messages and profilers: "layer2.1.bn3".
 class LayerName {
  public:
   explicit LayerName(std::string_view name);
   ~LayerName();
   LayerName(const LayerName&) = delete;
   LayerName& operator=(const LayerName&) = delete;
+
+ private:
+  TimeRange range_;
 };
 std::string layer_path();
 

@@ -62,9 +62,9 @@ void synchronize(Device device) {
     runtime->synchronize(device);
 }
 
-TimeRange::TimeRange(const char* name) {
+TimeRange::TimeRange(std::string_view name) {
   if (const DeviceRuntime* runtime = accelerator())
-    runtime->push_range(name);
+    runtime->push_range(std::string(name).c_str());
 }
 TimeRange::~TimeRange() {
   if (const DeviceRuntime* runtime = accelerator())

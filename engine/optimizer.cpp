@@ -44,6 +44,10 @@ OptimizerOptions::Kind optimizer_named(const std::string& name) {
   return OptimizerOptions::sgd;
 }
 
+AdamCorrection::AdamCorrection(const OptimizerOptions& o, OptimizerKernels::Step s)
+    : rate(float(double(s.lr) / (1 - std::pow(double(o.beta1), double(s.step))))),
+      root(float(std::sqrt(1 - std::pow(double(o.beta2), double(s.step))))) {}
+
 Optimizer::Optimizer(ParameterArena& arena, OptimizerOptions options) : arena_(arena), options_(options) {
   const MemoryLabel label("optimizer moments");
   const Device device = arena.values().device();

@@ -29,10 +29,10 @@ class Visitor {
   void norm(std::string_view name, Tensor& t) { add(name, t, Role::norm); }
   void buffer(std::string_view name, Tensor& t) { add(name, t, Role::buffer); }
   template <class Module>
-  void child(const std::string& name, Module& module) {
+  void child(const std::string& name, Module& layer) {
     const std::string outer = prefix_;
     prefix_ += name + ".";
-    module.visit(*this);
+    layer.visit(*this);
     prefix_ = outer;
   }
   std::vector<NamedTensor> found;
@@ -46,9 +46,9 @@ class Visitor {
 };
 
 template <class Module>
-std::vector<NamedTensor> named_tensors(Module& module) {
+std::vector<NamedTensor> named_tensors(Module& layer) {
   Visitor v;
-  module.visit(v);
+  layer.visit(v);
   return std::move(v.found);
 }
 

@@ -54,9 +54,10 @@ class ResNetCam {
   ResNetCam(ResNetOptions, NoWeights);  // all weights 0: for those who fill in all of them next
 
   using Output = CamHead::Output;
-  Output operator()(const Tensor& images, Mode);
+  Output operator()(const Tensor& images, Mode);  // f32 or bf16 images; logits are f32 in either case
 
   void visit(Visitor&);  // torchvision's names; the head is "classifier"
+  Device device() const { return stem.conv.weight.device(); }
 
   // Parameters whose names start with one of these ("conv1", "layer2", "layer4.0") stay as they are, and
   // their BatchNorms run in evaluation mode. Throws Error when a name matches nothing.

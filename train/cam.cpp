@@ -18,8 +18,9 @@ struct CamOptions {
 };
 
 void run(const CamOptions& o) {
-  o.compute.apply();
-  auto [info, model] = load_checkpoint(o.checkpoint, o.alpha > 0 ? std::optional(o.alpha) : std::nullopt);
+  const Device device = o.compute.apply();
+  auto [info, model] =
+      load_checkpoint(o.checkpoint, device, o.alpha > 0 ? std::optional(o.alpha) : std::nullopt);
   const CamPictures written = write_cam_pictures(model, info, o.images, o.classes, o.out);
   for (const auto* files : {&written.overlays, &written.maps, &written.sheets})
     for (const std::string& file : *files) std::printf("%s\n", file.c_str());

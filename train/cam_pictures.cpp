@@ -36,7 +36,7 @@ Image fitted(const Image& image, int side) {
                 std::max(1, int(std::lround(scale * image.height))));
 }
 
-std::vector<int> classes_to_show(const ModelInfo& info, const Tensor& logits,
+std::vector<int> classes_to_show(const ModelInfo& info, const std::vector<float>& logits,
                                  const std::vector<std::string>& wanted) {
   std::vector<int> columns;
   for (const std::string& name : wanted) columns.push_back(class_named(info, name));
@@ -45,28 +45,29 @@ std::vector<int> classes_to_show(const ModelInfo& info, const Tensor& logits,
   columns.resize(info.classes.size());
   std::iota(columns.begin(), columns.end(), 0);
   std::stable_sort(columns.begin(), columns.end(),
-                   [&](int a, int b) { return logits.data()[a] > logits.data()[b]; });
+                   [&](int a, int b) { return logits[size_t(a)] > logits[size_t(b)]; });
   size_t count = 1;
-  while (count < std::min<size_t>(3, columns.size()) && logits.data()[columns[count]] >= 0) ++count;
+  while (count < std::min<size_t>(3, columns.size()) && logits[size_t(columns[count])] >= 0) ++count;
   columns.resize(count);
   return columns;
 }
 
-Map map_of(const Tensor& maps, int column) {
-  const Shape& s = maps.shape();  // [1,H,W,L]
+Map map_of(const Shape& s, const std::vector<float>& maps, int column) {  // [1,H,W,L]
   Map map{int(s[1]), int(s[2]), {}};
-  for (int64_t i = 0; i < s[1] * s[2]; ++i) map.values.push_back(maps.data()[i * s[3] + column]);
+  for (int64_t i = 0; i < s[1] * s[2]; ++i) map.values.push_back(maps[size_t(i * s[3] + column)]);
   return map;
 }
 
 ShownImage look_at(ResNetCam& model, const ModelInfo& info, const std::string& path,
                    const std::vector<std::string>& classes) {
   ShownImage shown{std::filesystem::path(path).stem().string(), read_image(path), {}};
-  const auto [maps, logits] = model(image_tensor(shown.photo, info.image_size), Mode::eval);
+  const ResNetCam::Output seen =
+      model(image_tensor(shown.photo, info.image_size, model.device()), Mode::eval);
+  const std::vector<float> logits = seen.logits.to_host(), maps = seen.maps.to_host();
   for (const int column : classes_to_show(info, logits, classes)) {
     char score[16];
-    std::snprintf(score, sizeof score, "%.2f", score_of(logits.data()[column]));
-    shown.classes.push_back({info.classes[size_t(column)], score, map_of(maps, column)});
+    std::snprintf(score, sizeof score, "%.2f", score_of(logits[size_t(column)]));
+    shown.classes.push_back({info.classes[size_t(column)], score, map_of(seen.maps.shape(), maps, column)});
   }
   shown.photo = fitted(shown.photo, overlay_side);
   return shown;

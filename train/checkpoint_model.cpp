@@ -4,24 +4,26 @@
 #include <cmath>
 
 #include "engine/safetensors.h"
+#include "train/feed.h"
 #include "train/suggest.h"
 
 namespace lucida {
 
-CheckpointModel load_checkpoint(const std::string& path, std::optional<float> alpha) {
+CheckpointModel load_checkpoint(const std::string& path, Device device, std::optional<float> alpha) {
   const Safetensors file = read_safetensors(path);
   ModelInfo info = read_model_info(file, path);
   if (alpha)
     info.options.alpha = *alpha;
-  ResNetCam model(info.options);
+  ResNetCam model(info.options, ResNetCam::NoWeights{});
   restore_weights(model, file, path);
+  move_to(named_tensors(model), device);
   return {std::move(info), std::move(model)};
 }
 
-Tensor image_tensor(const Image& image, int size) {
+Tensor image_tensor(const Image& image, int size, Device device) {
   const Tensor tensor = Tensor::empty({1, size, size, 3});
   normalize(resize(image, size, size), false, tensor.data());
-  return tensor;
+  return network_input(tensor, device);
 }
 
 float score_of(float logit) {

@@ -15,9 +15,10 @@ struct CheckpointModel {
 
 // `alpha` replaces the checkpoint's BoostLU. Throws Error when the file is torn or no checkpoint of this
 // program.
-CheckpointModel load_checkpoint(const std::string& path, std::optional<float> alpha = {});
+CheckpointModel load_checkpoint(const std::string& path, Device, std::optional<float> alpha = {});
 
-Tensor image_tensor(const Image&, int size);  // [1,size,size,3], resized and normalised as in training
+// [1,size,size,3], resized and normalised as in training, for a model on this device.
+Tensor image_tensor(const Image&, int size, Device = {});
 
 float score_of(float logit);  // the sigmoid
 

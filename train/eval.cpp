@@ -51,7 +51,7 @@ Json to_json(const Evaluation& e, const EvalOptions& o, const ModelInfo& info) {
 }
 
 void run(EvalOptions o, bool size_given) {
-  o.compute.apply();
+  const Device device = o.compute.apply();
   const Safetensors file = read_safetensors(o.checkpoint);
   ModelInfo info = read_model_info(file, o.checkpoint);
   require(o.alpha >= 0, "--alpha must be positive, got ", o.alpha);
@@ -59,6 +59,7 @@ void run(EvalOptions o, bool size_given) {
     info.options.alpha = o.alpha;
   ResNetCam model(info.options, ResNetCam::NoWeights{});
   restore_weights(model, file, o.checkpoint);
+  move_to(named_tensors(model), device);
   if (!size_given)
     o.data.image_size = info.image_size;
   const Dataset data = o.data.load(o.split);

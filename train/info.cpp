@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cpu/simd.h"
+#include "engine/device.h"
 #include "engine/dispatch.h"
 #include "engine/parallel.h"
 #include "engine/safetensors.h"
@@ -52,10 +53,16 @@ std::string processor_name() {
   return "unknown";
 }
 
-std::string text_of(Device::Kind kind) {
+template <class T>
+std::string text_of(const T& value) {
   std::ostringstream text;
-  text << Device{kind};
+  text << value;
   return text.str();
+}
+
+std::string text_of(Device::Kind kind) {
+  const std::string text = text_of(Device{kind});
+  return text.substr(0, text.find(':'));  // the kind of cuda:0
 }
 
 Json build() {
@@ -81,24 +88,44 @@ Json devices() {
                 {"cores", omp_get_num_procs()},
                 {"threads", threads()},
                 {"memory_gib", pages * page / (1 << 30)}}};
-  for (const Device::Kind kind : {Device::cuda, Device::emulated}) {
-    const auto has_kind = [&](const Listed& k) { return k.device == kind; };
-    const auto count = std::count_if(all_kernels().begin(), all_kernels().end(), has_kind);
-    if (count > 0)
-      list.push_back({{"device", text_of(kind)}, {"kernels", count}});
+  if (const DeviceRuntime* cuda = runtime_of(Device::cuda)) {
+    for (int i = 0; i < cuda->count(); ++i)
+      list.push_back({{"device", text_of(Device{Device::cuda, i})}, {"name", cuda->describe(i)}});
+    if (cuda->count() == 0)
+      list.push_back({{"device", "cuda"}, {"missing", cuda->why_none()}});
+  } else {
+    list.push_back(
+        {{"device", "cuda"},
+         {"missing", "this build has no device kernels; `make cuda` builds them (nvcc is needed)"}});
   }
+  const auto emulated = std::count_if(all_kernels().begin(), all_kernels().end(),
+                                      [](const Listed& k) { return k.device == Device::emulated; });
+  if (emulated > 0)
+    list.push_back({{"device", "emulated"},
+                    {"name", std::to_string(emulated) +
+                                 " CUDA kernels that run on the cpu, slowly: for tests and `lucida op`"}});
   return list;
+}
+
+// When a rung runs without being forced.
+std::string text_of(Use use) {
+  return use == Use::standard ? "" : use == Use::tf32 ? "--precision tf32" : "on request";
 }
 
 Json kernels() {
   std::vector<Listed> sorted = all_kernels();
   std::sort(sorted.begin(), sorted.end(), [](const Listed& a, const Listed& b) {
-    return std::tuple(a.operation, a.device, -a.rung) < std::tuple(b.operation, b.device, -b.rung);
+    return std::tuple(a.operation, a.device, a.dtype, -a.rung) <
+           std::tuple(b.operation, b.device, b.dtype, -b.rung);
   });
   Json list = Json::array();
   for (const Listed& k : sorted)
-    list.push_back(
-        {{"operation", k.operation}, {"device", text_of(k.device)}, {"rung", k.rung}, {"idea", k.idea}});
+    list.push_back({{"operation", k.operation},
+                    {"device", text_of(k.device)},
+                    {"dtype", text_of(k.dtype)},
+                    {"rung", k.rung},
+                    {"use", text_of(k.use)},
+                    {"idea", k.idea}});
   return list;
 }
 
@@ -116,17 +143,19 @@ void print_program(const Json& j) {
   std::printf("cpu        %s, %d cores, %d threads in use, %.1f GiB\n",
               cpu["name"].get<std::string>().c_str(), cpu["cores"].get<int>(), cpu["threads"].get<int>(),
               cpu["memory_gib"].get<double>());
-  if (j["devices"].size() == 1)
-    std::printf("cuda       none: this build has no device kernels\n");
-  for (size_t i = 1; i < j["devices"].size(); ++i)
-    std::printf("%-10s %lld kernels\n", j["devices"][i]["device"].get<std::string>().c_str(),
-                (long long)j["devices"][i]["kernels"].get<int64_t>());
+  for (size_t i = 1; i < j["devices"].size(); ++i) {
+    const Json& d = j["devices"][i];
+    const bool missing = d.contains("missing");
+    std::printf("%-10s %s%s\n", d["device"].get<std::string>().c_str(), missing ? "none: " : "",
+                d[missing ? "missing" : "name"].get<std::string>().c_str());
+  }
   std::printf("data sets  %s\n\nkernels (the highest rung of a device is used; --rung takes another)\n",
               joined(j["datasets"].get<std::vector<std::string>>()).c_str());
   for (const Json& k : j["kernels"])
-    std::printf("  %-16s %-9s %2d  %s\n", k["operation"].get<std::string>().c_str(),
-                k["device"].get<std::string>().c_str(), k["rung"].get<int>(),
-                k["idea"].get<std::string>().c_str());
+    std::printf("  %-16s %-9s %-5s %2d  %s%s\n", k["operation"].get<std::string>().c_str(),
+                k["device"].get<std::string>().c_str(), k["dtype"].get<std::string>().c_str(),
+                k["rung"].get<int>(), k["idea"].get<std::string>().c_str(),
+                k["use"] == "" ? "" : (" (" + k["use"].get<std::string>() + ")").c_str());
   std::printf("\nlosses (--loss)\n");
   for (const Json& l : j["losses"])
     std::printf("  %-16s %s\n", l["name"].get<std::string>().c_str(), l["idea"].get<std::string>().c_str());

@@ -9,18 +9,20 @@
 #include <nlohmann/json.hpp>
 
 #include "datasets/npy.h"
+#include "engine/device.h"
 #include "engine/dispatch.h"
 #include "engine/file.h"
 #include "engine/layout.h"
 #include "engine/parallel.h"
 #include "train/commands.h"
+#include "train/options.h"
 #include "train/suggest.h"
 
 namespace lucida {
 namespace {
 
 struct OpOptions {
-  std::string name, out, device = "cpu";
+  std::string name, out, device = "cpu", precision = "f32";
   std::vector<std::string> inputs, settings, upstream, rungs;
   int repeat = 1, threads = 0;
   bool json = false, list = false;
@@ -33,21 +35,21 @@ std::pair<std::string, std::string> key_and_value(const std::string& option, con
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
-Device device_named(const Operation& op, const std::string& name) {
-  const std::string kind = name.substr(0, name.find(':'));
+// Error where no kernel of this operation runs there.
+Device device_for(const Operation& op, const std::string& name) {
+  const Device device = device_named(name);
   std::vector<std::string> known;
   for (const Listed& k : all_kernels()) {
-    std::ostringstream text;
-    text << Device{k.device};
-    const std::string listed = text.str().substr(0, text.str().find(':'));
     if (k.operation != op.kernels.front())
       continue;
-    if (listed == kind)
-      return {k.device, kind == name ? 0 : std::atoi(name.c_str() + kind.size() + 1)};
-    if (std::find(known.begin(), known.end(), listed) == known.end())
-      known.push_back(listed);
+    if (k.device == device.kind)
+      return device;
+    std::ostringstream text;
+    text << Device{k.device};
+    if (std::find(known.begin(), known.end(), text.str()) == known.end())
+      known.push_back(text.str());
   }
-  fail_unknown("device with kernels of " + op.name, name, known);
+  fail(op.name, ": this build has no ", device, " kernels, only those of ", joined(known));
 }
 
 bool has_rung(const std::string& kernel, int rung) {
@@ -152,15 +154,19 @@ void run(const OpOptions& o) {
   require(o.repeat >= 1, "--repeat must be at least 1, got ", o.repeat);
   require(!o.out.empty() || o.repeat > 1, "--out DIR is missing: the folder for the outputs");
   const Operation& op = operation_named(o.name);
-  const Device device = device_named(op, o.device);
+  const Device device = device_for(op, o.device);
+  use_precision(o.precision, device);
   set_threads(o.threads);
   for (const std::string& rung : o.rungs) force(op, rung);
   const OpResult r =
       run_operation(op, read_arguments(o, device), read_arrays("--grad", o.upstream, device), o.repeat);
   if (!o.out.empty())
     make_directories(o.out);
-  nlohmann::ordered_json j = {
-      {"op", op.name}, {"device", o.device}, {"threads", threads()}, {"repeat", o.repeat}};
+  nlohmann::ordered_json j = {{"op", op.name},
+                              {"device", o.device},
+                              {"precision", o.precision},
+                              {"threads", threads()},
+                              {"repeat", o.repeat}};
   j["outputs"] = write_arrays(o.out, r.outputs);
   j["gradients"] = write_arrays(o.out, r.gradients);
   j["forward"] = best_and_median(r.times.forward_ms);
@@ -185,7 +191,12 @@ void declare_op(CLI::App& program) {
   c->add_option("--grad", o->upstream, "OUTPUT=FILE.npy: writes d<input>.npy for this upstream gradient")
       ->multi_option_policy(all);
   c->add_option("--out", o->out, "folder for NAME.npy of each output and gradient");
-  c->add_option("--device", o->device, "where to compute: cpu, emulated or cuda")->capture_default_str();
+  c->add_option("--device", o->device,
+                "where to compute: cpu, cuda, cuda:1, ..., or emulated (CUDA kernels on the host, slowly)")
+      ->capture_default_str();
+  c->add_option("--precision", o->precision,
+                "numbers of the products, not on the cpu: f32, tf32, or bf16 (files stay float32)")
+      ->capture_default_str();
   c->add_option("--threads", o->threads, "threads of the kernels (0: one a core)")->capture_default_str();
   c->add_option("--rung", o->rungs,
                 "use another variant: a number, or KERNEL=NUMBER; `lucida info` lists them")

@@ -2,6 +2,7 @@
 // and outputs by name and a function that calls the layer.
 //
 // Read next:  train/op_layers.cpp   the table: layers       train/op_losses.cpp   losses
+//             train/op_steps.cpp    number formats, the optimizer
 //             train/op_run.cpp      checks, gradients, timing     train/op.cpp    the command line
 #pragma once
 #include <map>
@@ -16,6 +17,7 @@ struct OpInput {
   std::string name, shape;  // "x", "N,C,H,W": order of the files
   bool optional = false;
   bool gradient = true;  // d<name> is written when there is an upstream gradient
+  bool narrow = false;   // bf16 under Precision::bf16 (an activation); weights and statistics stay f32
 };
 
 struct OpSetting {
@@ -47,6 +49,7 @@ struct Operation {
 
 std::vector<Operation> layer_operations();
 std::vector<Operation> loss_operations();
+std::vector<Operation> step_operations();
 std::vector<Operation> all_operations();
 const Operation& operation_named(const std::string& name);  // Error with the nearest name
 
@@ -59,8 +62,9 @@ struct OpResult {
   OpTimes times;
 };
 
-// Settings left out get their defaults. `upstream`: gradients of outputs by name. Throws Error for unknown or
-// missing names. Runs `repeat` times; the results of all are the same.
+// Settings left out get their defaults. `upstream`: gradients of outputs by name, f32. Throws Error for unknown
+// or missing names. Runs `repeat` times; the results of all are the same. Under Precision::bf16 activations and
+// their gradients are rounded to bf16 on the device first.
 OpResult run_operation(const Operation&, OpArguments, const std::map<std::string, Tensor>& upstream,
                        int repeat = 1);
 

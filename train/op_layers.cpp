@@ -63,7 +63,12 @@ NamedOutputs y_is(const Tensor& y) {
   return {{"y", y}};
 }
 
-const OpInput images{"x", "N,C,H,W"}, any{"x", "any shape"}, bias{"bias", "O", true};
+OpInput activation(const std::string& name, const std::string& shape, bool optional = false) {
+  return {.name = name, .shape = shape, .optional = optional, .narrow = true};
+}
+
+const OpInput images = activation("x", "N,C,H,W"), any = activation("x", "any shape"),
+              bias{"bias", "O", true};
 const OpSetting alpha{"alpha", "5", "positive values are multiplied by it (1: no change)"};
 
 std::vector<Operation> operations_with_weights() {
@@ -82,7 +87,7 @@ std::vector<Operation> operations_with_weights() {
         {"beta", "C"},
         {"running_mean", "C", false, false},
         {"running_var", "C", false, false},
-        {"skip", "N,C,H,W", true}},
+        activation("skip", "N,C,H,W", true)},
        {{"mode", "train", "train: statistics of the batch; eval: the running ones"},
         {"eps", "1e-5", "added to the variance"},
         {"momentum", "0.1", "weight of the batch in the running statistics"},
@@ -113,8 +118,9 @@ Operation elementwise(const std::string& name, std::vector<OpInput> inputs, std:
 std::vector<Operation> operations_without_weights() {
   return {
       elementwise("relu", {any}, {}, [](const OpArguments& a) { return y_is(relu(a.input("x"))); }),
-      elementwise("sigmoid", {any}, {}, [](const OpArguments& a) { return y_is(sigmoid(a.input("x"))); }),
-      elementwise("add", {{"a", "any shape"}, {"b", "shape of a"}}, {},
+      elementwise("sigmoid", {{"x", "any shape"}}, {},
+                  [](const OpArguments& a) { return y_is(sigmoid(a.input("x"))); }),
+      elementwise("add", {activation("a", "any shape"), activation("b", "shape of a")}, {},
                   [](const OpArguments& a) { return y_is(add(a.input("a"), a.input("b"))); }),
       elementwise("boostlu", {any}, {alpha},
                   [](const OpArguments& a) { return y_is(boostlu(a.input("x"), float(a.number("alpha")))); }),

@@ -1,5 +1,4 @@
 // The losses as `lucida op loss` knows them: one operation, the kind is a setting.
-#include "engine/memory.h"
 #include "layers/losses/loss.h"
 #include "train/op.h"
 
@@ -7,8 +6,7 @@ namespace lucida {
 namespace {
 
 Tensor as_float(const Tensor& bytes) {
-  std::vector<uint8_t> values(static_cast<size_t>(bytes.count()));
-  copy_memory(values.data(), {}, bytes.data<uint8_t>(), bytes.device(), values.size());
+  const std::vector<uint8_t> values = bytes.bytes_on_host();
   return Tensor::from(bytes.shape(), std::vector<float>(values.begin(), values.end()));
 }
 

@@ -2,8 +2,11 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "engine/autograd.h"
+#include "engine/device.h"
+#include "layers/cast.h"
 #include "train/op.h"
 #include "train/suggest.h"
 
@@ -38,29 +41,56 @@ const Tensor& output_named(const Operation& op, const NamedOutputs& outputs, con
   fail(op.name, ": with these settings there is no output ", name, ", so it has no gradient either");
 }
 
-double milliseconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+// Milliseconds until the device has done everything that was queued before `here`.
+class Stopwatch {
+ public:
+  explicit Stopwatch(Device device) : device_(device) { synchronize(device_); }
+  double stop() {
+    synchronize(device_);
+    const auto before = std::exchange(start_, std::chrono::steady_clock::now());
+    return std::chrono::duration<double, std::milli>(start_ - before).count();
+  }
+
+ private:
+  Device device_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+Device device_of(const OpArguments& a) {
+  return a.inputs.empty() ? Device{} : a.inputs.begin()->second.device();
+}
+
+void round_activations(const Operation& op, OpArguments& a) {
+  bool any = false;
+  for (const OpInput& input : op.inputs) {
+    any = any || input.narrow;
+    if (input.narrow && a.inputs.count(input.name))
+      a.inputs[input.name] = rounded_to_bf16(a.inputs[input.name]);
+  }
+  require(any, op.name, ": has no bf16 kernels, it computes in f32");
 }
 
 // One forward and, with `output` named, one backward from it. An empty seed is 1.
 NamedOutputs run_once(const Operation& op, const OpArguments& a, const std::string& output,
                       const Tensor& seed, OpTimes& times) {
-  const auto start = std::chrono::steady_clock::now();
+  Stopwatch watch(device_of(a));
   if (output.empty()) {
     NamedOutputs outputs = op.run(a);
-    times.forward_ms.push_back(milliseconds_since(start));
+    times.forward_ms.push_back(watch.stop());
     return outputs;
   }
   Tape tape;
   NamedOutputs outputs = op.run(a);
-  times.forward_ms.push_back(milliseconds_since(start));
+  times.forward_ms.push_back(watch.stop());
   const Tensor& from = output_named(op, outputs, output);
   require(!seed.defined() || seed.shape() == from.shape(), op.name, ": the gradient of ", output,
           " must have its shape, ", from.shape(), " in memory order, got ",
           seed.defined() ? seed.shape() : Shape{});
-  const auto middle = std::chrono::steady_clock::now();
-  tape.backward(from, seed);
-  times.backward_ms.push_back(milliseconds_since(middle));
+  const bool narrow = seed.defined() && from.dtype() == DType::bf16;
+  const Tensor dy = narrow ? rounded_to_bf16(seed) : seed;
+  watch.stop();
+  tape.backward(from, dy);
+  times.backward_ms.push_back(watch.stop());
   return outputs;
 }
 
@@ -89,7 +119,8 @@ int OpArguments::whole(const std::string& setting) const {
 
 std::vector<Operation> all_operations() {
   std::vector<Operation> all = layer_operations();
-  for (Operation& op : loss_operations()) all.push_back(std::move(op));
+  for (auto operations : {loss_operations, step_operations})
+    for (Operation& op : operations()) all.push_back(std::move(op));
   return all;
 }
 
@@ -111,6 +142,8 @@ OpResult run_operation(const Operation& op, OpArguments a, const std::map<std::s
   if (seeds.empty())  // no gradient is asked for, unless the operation is a loss
     seeds.emplace(op.scalar ? op.outputs.front() : "", Tensor{});
   const bool gradients = !seeds.begin()->first.empty();
+  if (precision() == Precision::bf16)
+    round_activations(op, a);
   for (const OpInput& input : op.inputs)
     if (a.inputs.count(input.name))
       a.inputs[input.name].want_grad(gradients && input.gradient);

@@ -1,8 +1,10 @@
 #include "train/options.h"
 
 #include <algorithm>
+#include <iostream>
 
 #include "engine/autograd.h"
+#include "engine/device.h"
 #include "engine/dispatch.h"
 #include "engine/memory.h"
 #include "engine/parallel.h"
@@ -38,9 +40,34 @@ std::string in_quotes(const std::string& value) {
 
 }  // namespace
 
+Device device_for_work(const std::string& asked) {
+  require(asked != "emulated",
+          "--device emulated runs each CUDA thread as a fiber, thousands of times slower: it is ",
+          "for tests and `lucida op`");
+  if (asked != "auto")
+    return device_named(asked);
+  if (has_device(Device::cuda))
+    return {Device::cuda};
+  if (const DeviceRuntime* cuda = runtime_of(Device::cuda))
+    std::cerr << "lucida: computing on the cpu, no GPU can be used: " << cuda->why_none() << '\n';
+  return {};
+}
+
+void use_precision(const std::string& asked, Device device) {
+  const Precision wanted = precision_named(asked);
+  require(wanted == Precision::f32 || device.kind != Device::cpu, "--precision ", asked,
+          ": the cpu computes in f32; tf32 and bf16 need a GPU (--device cuda)");
+  set_precision(wanted);
+}
+
 void ComputeOptions::add_to(CLI::App& app) {
-  app.add_option("--device", device, "where to compute: cpu")->capture_default_str();
-  app.add_option("--precision", precision, "arithmetic of the products: f32")->capture_default_str();
+  app.add_option("--device", device,
+                 "where to compute: cpu, cuda (the first GPU), cuda:1, ...; auto: a GPU if there is one")
+      ->capture_default_str();
+  app.add_option("--precision", precision,
+                 "numbers of the products: f32; on a GPU also tf32 (f32 rounded to 10 fraction bits) and "
+                 "bf16 (activations too)")
+      ->capture_default_str();
   app.add_option("--threads", threads, "threads of the kernels (0: one a core)")->capture_default_str();
   app.add_option("--rung", rungs,
                  "use another variant of an operation, e.g. conv2d=0; `lucida info` lists them")
@@ -48,16 +75,13 @@ void ComputeOptions::add_to(CLI::App& app) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_flag("--check-finite", check_finite, "stop at the first NaN or infinity and name its operation");
   app.add_option("--memory-limit", memory_limit_mib,
-                 "most memory for tensors in MiB (0: what the machine has)")
+                 "most memory for tensors in MiB (0: what the device has)")
       ->capture_default_str();
 }
 
 Device ComputeOptions::apply() const {
-  require(device != "emulated",
-          "--device emulated runs each CUDA thread as a fiber, thousands of times slower: it is ",
-          "for tests and `lucida op`");
-  require(device == "cpu", "--device ", device, ": this build has the device cpu only");
-  require(precision == "f32", "--precision ", precision, ": the device cpu computes in f32");
+  const Device there = device_for_work(device);
+  use_precision(precision, there);
   require(threads >= 0 && threads <= 1024, "--threads must be 0 to 1024, got ", threads);
   set_threads(threads);
   for (const std::string& r : rungs) {
@@ -68,7 +92,7 @@ Device ComputeOptions::apply() const {
   lucida::check_finite(check_finite);
   if (memory_limit_mib > 0)
     set_memory_limit(size_t(memory_limit_mib) << 20);
-  return {};
+  return there;
 }
 
 void DataOptions::add_to(CLI::App& app) {

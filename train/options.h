@@ -9,9 +9,17 @@
 
 namespace lucida {
 
+// "auto" is a GPU where this build has kernels for it and one is there, else the cpu; a build with kernels on a
+// machine without a driver says so in one line on stderr. Any other word is taken as an order: Error says what
+// is missing, and why nothing but tests and `lucida op` runs emulated.
+Device device_for_work(const std::string& asked);
+
+// --precision for this device from now on. Throws Error where the device has no such arithmetic.
+void use_precision(const std::string& asked, Device);
+
 // --device, --threads, --rung, --precision, --check-finite, --memory-limit. apply() makes them hold.
 struct ComputeOptions {
-  std::string device = "cpu", precision = "f32";
+  std::string device = "auto", precision = "f32";
   int threads = 0;                 // 0: one a core
   std::vector<std::string> rungs;  // "conv2d=0"
   bool check_finite = false;

@@ -24,27 +24,27 @@ struct PredictOptions {
 
 using Json = nlohmann::ordered_json;
 
-Json predictions(const ModelInfo& info, const Tensor& logits, int top) {
+Json predictions(const ModelInfo& info, const std::vector<float>& logits, int top) {
   std::vector<size_t> order(info.classes.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return logits.data()[a] > logits.data()[b]; });
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return logits[a] > logits[b]; });
   order.resize(std::min(order.size(), size_t(top)));
   Json list = Json::array();
   for (const size_t l : order) {
-    const float logit = logits.data()[l];
+    const float logit = logits[l];
     list.push_back({{"class", info.classes[l]}, {"score", score_of(logit)}, {"logit", logit}});
   }
   return list;
 }
 
 void run(const PredictOptions& o) {
-  o.compute.apply();
-  auto [info, model] = load_checkpoint(o.checkpoint, o.alpha > 0 ? std::optional(o.alpha) : std::nullopt);
+  const Device device = o.compute.apply();
+  auto [info, model] =
+      load_checkpoint(o.checkpoint, device, o.alpha > 0 ? std::optional(o.alpha) : std::nullopt);
   Json images = Json::array();
   for (const std::string& path : o.images) {
-    const Tensor batch = image_tensor(read_image(path), info.image_size);
-    const Json list = predictions(info, model(batch, Mode::eval).logits, o.top);
+    const Tensor batch = image_tensor(read_image(path), info.image_size, device);
+    const Json list = predictions(info, model(batch, Mode::eval).logits.to_host(), o.top);
     images.push_back({{"image", path}, {"predictions", list}});
     if (o.json)
       continue;

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "engine/autograd.h"
+#include "engine/device.h"
 #include "engine/file.h"
 #include "train/commands.h"
 #include "train/evaluate.h"
@@ -88,6 +88,9 @@ Trainer::Trainer(TrainOptions options)
                               .workers = o.data.workers,
                               .skip_bad = o.data.skip_bad};
   loader_ = std::make_unique<Loader>(data_.train, data_.train_rows, batches, data_.observed);
+  feed_ = std::make_unique<Feed>(*loader_, device_);
+  step_ = std::make_unique<TrainingStep>(
+      TrainingStep::Parts{model_, *arena_, *optimizer_, average_.get(), loss_, o.delta_rel, o.clip});
   schedule_ = schedule_of(o, loader_->batches());
 }
 
@@ -140,11 +143,11 @@ void Trainer::resume() {
 }
 
 void Trainer::train_epoch() {
-  loader_->start(at_.epoch, at_.batch);
+  feed_->start(at_.epoch, at_.batch);
   const std::string title = "epoch " + std::to_string(at_.epoch) + "/" + std::to_string(options_.epochs);
   Progress progress(title, loader_->size(), at_.images);
   while (options_.max_steps == 0 || at_.step < options_.max_steps) {
-    const auto batch = loader_->next();
+    const auto batch = next_batch();
     if (!batch) {
       at_.batch = loader_->batches();
       break;
@@ -168,43 +171,35 @@ void Trainer::train_epoch() {
     progress.finish("loss " + short_number(at_.loss_sum / double(at_.images)));
 }
 
+std::optional<Batch> Trainer::next_batch() {
+  const TimeRange range("load");
+  return feed_->next();
+}
+
 void Trainer::step(const Batch& batch) {
-  arena_->begin_step();
-  Tensor selected;
-  {
-    Tape tape;
-    const Tensor logits = model_(batch.images, Mode::train).logits;
-    const LossOptions how{.epoch = int(at_.epoch), .delta_rel = options_.delta_rel};
-    const LossResult result = partial_label_loss(loss_, logits, batch.labels, how);
-    last_loss_ = double(result.loss.item());
-    require(std::isfinite(last_loss_), "the loss of step ", at_.step + 1, " is ", last_loss_,
-            ": --check-finite names the operation; a smaller --lr may help");
-    tape.backward(result.loss);
-    selected = result.selected;
-  }
-  if (options_.clip > 0)
-    clip_gradients(*arena_, options_.clip);
-  optimizer_->step(schedule_.at(at_.step));
-  if (average_)
-    average_->update();
-  if (selected.defined())
-    correct_labels(batch, selected);
+  step_->queue(batch, at_.epoch, schedule_.at(at_.step));
+  feed_->prepare();
+  last_loss_ = step_->loss();
+  require(std::isfinite(last_loss_), "the loss of step ", at_.step + 1, " is ", last_loss_,
+          ": --check-finite names the operation; a smaller --lr may help");
+  correct_labels(batch, step_->selected());
   at_.loss_sum += last_loss_ * double(batch.indices.size());
   at_.images += int64_t(batch.indices.size());
   at_.batch = batch.number + 1;
   ++at_.step;
 }
 
-void Trainer::correct_labels(const Batch& batch, const Tensor& selected) {
-  const int64_t classes = selected.shape()[1];
+// `selected` [N,L] is empty for losses that correct nothing.
+void Trainer::correct_labels(const Batch& batch, const std::vector<uint8_t>& selected) {
+  const size_t classes = selected.size() / batch.indices.size();
   for (size_t i = 0; i < batch.indices.size(); ++i)
-    for (int64_t l = 0; l < classes; ++l) {
-      if (!selected.data<uint8_t>()[int64_t(i) * classes + l])
+    for (size_t l = 0; l < classes; ++l) {
+      if (!selected[i * classes + l])
         continue;
       ++at_.corrected;
-      at_.truly_false += data_.train.labels.at(batch.indices[i], l) == 1;
+      at_.truly_false += data_.train.labels.at(batch.indices[i], int64_t(l)) == 1;
       if (loss_.keeps_changes)
-        loader_->labels().at(batch.indices[i], l) = 1;
+        loader_->labels().at(batch.indices[i], int64_t(l)) = 1;
     }
 }
 

@@ -1,7 +1,8 @@
 // A training run: options, the loop, and what it leaves behind in runs/NAME/.
 //
 // Read next:  train/train.cpp      the options of the command line
-//             train/trainer.cpp    the loop: batch -> model -> loss -> backward -> optimizer
+//             train/trainer.cpp    the loop        train/step.h   model -> loss -> backward -> optimizer
+//             train/feed.h         batches on the device
 //             train/run_state.h    what is saved and how a run goes on
 //             train/evaluate.h     scores and metrics of a model on a data set
 #pragma once
@@ -15,9 +16,11 @@
 #include "engine/schedule.h"
 #include "layers/losses/loss.h"
 #include "models/weights.h"
+#include "train/feed.h"
 #include "train/options.h"
 #include "train/run_log.h"
 #include "train/run_state.h"
+#include "train/step.h"
 
 namespace lucida {
 
@@ -69,8 +72,9 @@ class Trainer {
  private:
   void resume();
   void train_epoch();
+  std::optional<Batch> next_batch();
   void step(const Batch&);
-  void correct_labels(const Batch&, const Tensor& selected);
+  void correct_labels(const Batch&, const std::vector<uint8_t>& selected);
   void validate();
   void finish();
   void save_state();
@@ -87,6 +91,8 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<WeightAverage> average_;
   std::unique_ptr<Loader> loader_;
+  std::unique_ptr<Feed> feed_;
+  std::unique_ptr<TrainingStep> step_;
   Schedule schedule_;
   RunPosition at_;
   double last_loss_ = 0;

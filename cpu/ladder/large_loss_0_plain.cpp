@@ -1,6 +1,5 @@
 // Which unobserved entries have the k largest losses: sort all of them, take the k-th.
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <vector>
 
@@ -14,13 +13,11 @@ void select(int64_t count, int64_t k, const float* x, const float* labels, uint8
   if (k == 0)
     return;
   std::vector<float> u(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i)
-    u[size_t(i)] = labels[i] == 0 ? std::max(x[i], 0.0f) + std::log1p(std::exp(-std::fabs(x[i]))) : 0;
+  for (int64_t i = 0; i < count; ++i) u[size_t(i)] = unobserved_loss(x[i], labels[i]);
   std::vector<float> sorted = u;
   std::sort(sorted.begin(), sorted.end(), std::greater<>());
   const float threshold = sorted[size_t(k - 1)];
-  for (int64_t i = 0; i < count; ++i)
-    selected[i] = labels[i] == 0 && u[size_t(i)] >= threshold && u[size_t(i)] > 0;
+  for (int64_t i = 0; i < count; ++i) selected[i] = u[size_t(i)] >= threshold && u[size_t(i)] > 0;
 }
 
 void reject(int64_t count, const uint8_t* selected, float* weights) {

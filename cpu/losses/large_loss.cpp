@@ -1,9 +1,8 @@
 // Which unobserved entries have the k largest losses, without sorting: quick-select finds the k-th in
-// O(count). The losses are those of the plain rung to the bit, so both rungs choose the same entries.
+// O(count). The losses have the same bits in every rung (softplus.h), so all rungs choose the same entries.
 #include "layers/losses/large_loss.h"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <vector>
 
@@ -18,15 +17,11 @@ void select(int64_t count, int64_t k, const float* x, const float* labels, uint8
     return;
   }
   std::vector<float> u(static_cast<size_t>(count));
-  map_elements(count, u.data(), [=](int64_t i) {
-    return labels[i] == 0 ? std::max(x[i], 0.0f) + std::log1p(std::exp(-std::fabs(x[i]))) : 0.0f;
-  });
+  map_elements(count, u.data(), [=](int64_t i) { return unobserved_loss(x[i], labels[i]); });
   std::vector<float> partly_sorted = u;
   const auto kth = partly_sorted.begin() + (k - 1);
   std::nth_element(partly_sorted.begin(), kth, partly_sorted.end(), std::greater<>());
-  map_elements(count, selected, [&](int64_t i) {
-    return uint8_t(labels[i] == 0 && u[size_t(i)] >= *kth && u[size_t(i)] > 0);
-  });
+  map_elements(count, selected, [&](int64_t i) { return uint8_t(u[size_t(i)] >= *kth && u[size_t(i)] > 0); });
 }
 
 void reject(int64_t count, const uint8_t* selected, float* weights) {

@@ -16,12 +16,13 @@
 // Where fewer than k unobserved entries have a loss, T is 0; u > 0 then keeps saturated entries out.
 //
 // Read next:  layers/losses/large_loss.cpp, cpu/ladder/large_loss_0_plain.cpp, cpu/losses/large_loss.cpp
-//             tests/losses_test.cpp
+//             layers/losses/softplus.h, cuda/losses/large_loss.cu, tests/losses_test.cpp
 #pragma once
 #include <string_view>
 
 #include "engine/dispatch.h"
 #include "layers/losses/loss.h"
+#include "layers/losses/softplus.h"
 
 namespace lucida {
 
@@ -29,6 +30,14 @@ enum class LargeLoss { reject, correct_temporarily, correct_permanently };
 
 // k for a batch of `entries` = N*L.
 int64_t large_loss_count(LargeLoss, int64_t entries, int epoch, double delta_rel);
+
+// u, with the same bits on every device: the loss of label 0 where the label is unobserved, else 0. A NaN has
+// u = 0 and is never selected.
+template <class T>
+constexpr T unobserved_loss(T logit, T label) {
+  const T u = label == 0 ? softplus(logit) : T(0);
+  return u > 0 ? u : T(0);
+}
 
 struct LargeLossKernels {
   static constexpr std::string_view name = "large_loss";

@@ -25,9 +25,8 @@ void sgd(const OptimizerOptions& o, Step s, const float* g, float* w, float* m) 
 
 void adam(const OptimizerOptions& o, Step s, const float* g, float* w, float* m, float* v) {
   const bool decoupled = o.kind == OptimizerOptions::adamw;
-  const double correct1 = 1 - std::pow(double(o.beta1), double(s.step));
-  const double correct2 = 1 - std::pow(double(o.beta2), double(s.step));
-  const float rate = float(double(s.lr) / correct1), root = float(std::sqrt(correct2));
+  const AdamCorrection correction(o, s);
+  const float rate = correction.rate, root = correction.root;
   const float shrink = decoupled ? 1 - s.lr * s.decay : 1, coupled = decoupled ? 0 : s.decay;
   parallel_for(s.count, elements_a_thread, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

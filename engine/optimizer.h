@@ -5,7 +5,7 @@
 //     AdamW   the same, with w -= lr * decay * w instead of the coupled decay   Loshchilov and Hutter, 2019
 // in PyTorch's arithmetic. Decay is left out for BatchNorm and biases (ParameterOptions::decay).
 //
-// Read next:  cpu/optimizer.cpp  the loops         engine/schedule.h  the learning rate over a run
+// Read next:  cpu/optimizer.cpp, cuda/optimizer.cu  the loops     engine/schedule.h  the learning rate over a run
 #pragma once
 #include <map>
 #include <string>
@@ -40,6 +40,12 @@ struct OptimizerKernels {
   void (*blend)(int64_t count, float keep, const float* w,
                 float* average);  // average = keep*average + (1-keep)*w
   void (*swap)(int64_t count, float* a, float* b);
+};
+
+// What Adam's step multiplies by, from its number t:  lr / (1 - b1^t)  and  sqrt(1 - b2^t).
+struct AdamCorrection {
+  AdamCorrection(const OptimizerOptions&, OptimizerKernels::Step);
+  float rate, root;
 };
 
 class Optimizer {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "engine/memory.h"
 #include "tests/check.h"
 
 namespace lucida {
@@ -23,13 +24,15 @@ ParameterOptions options(const NamedTensor& t) {
 }
 
 struct Setup {
-  Setup() : fixture("optimizer"), model(fixture), arena(named_tensors(model), options) {}
+  explicit Setup(Device device = {})
+      : fixture("optimizer"), model(fixture), arena(named_tensors(model), options, device) {}
   void set_gradients(int step) {
     arena.begin_step();
     for (size_t i = 0; i < 3; ++i) {
       const std::vector<float> all = fixture.floats("gradients" + std::to_string(i));
       const int64_t count = model.t[i].count();
-      std::copy_n(all.data() + step * count, count, model.t[i].grad_slot().data);
+      copy_memory(model.t[i].grad_slot().data, model.t[i].device(), all.data() + step * count, Device{},
+                  size_t(count) * sizeof(float));
     }
   }
   Fixture fixture;
@@ -54,10 +57,10 @@ const Case cases[] = {
 
 TEST_CASE("optimizer: ten steps equal PyTorch") {
   for_each_variant<OptimizerKernels>(
-      [](Device) {
+      [](Device device) {
         for (const Case& c : cases) {
           INFO(c.name);
-          Setup s;
+          Setup s(device);
           Optimizer optimizer(s.arena, c.options);
           for (int step = 0; step < 10; ++step) {
             s.set_gradients(step);
@@ -73,6 +76,52 @@ TEST_CASE("optimizer: ten steps equal PyTorch") {
         }
       },
       1);
+}
+
+// g, w, m, v of `count` values each, in one block; from one float later on they are not aligned for vectors.
+struct State {
+  State(int64_t count_, int64_t offset, Device device) : count(count_) {
+    std::vector<float> values = noise(4 * count + offset, uint64_t(count));
+    for (int64_t i = 3 * count + offset; i < 4 * count + offset; ++i)  // second moments are squares
+      values[size_t(i)] *= values[size_t(i)];
+    all = Tensor::from({4 * count + offset}, values, device);
+    for (int i = 0; i < 4; ++i) part[i] = all.slice(offset + i * count, {count});
+  }
+  float* operator[](size_t i) const { return part[i].data(); }
+  int64_t count;
+  Tensor all, part[4];
+};
+
+// The state after every kernel has changed it once.
+Tensor after_all(const OptimizerKernels& kernels, const State& s) {
+  OptimizerOptions o;
+  for (int64_t step : {1, 2}) {
+    o.nesterov = step == 2;
+    kernels.sgd(o, {s.count, 0.1f, 0.01f, step}, s[0], s[1], s[2]);
+    o.kind = step == 2 ? OptimizerOptions::adamw : OptimizerOptions::adam;
+    kernels.adam(o, {s.count, 0.01f, 0.1f, step}, s[0], s[1], s[2], s[3]);
+  }
+  kernels.scale(s.count, 1.7f, s[0]);
+  kernels.blend(s.count, 0.9f, s[0], s[1]);
+  kernels.swap(s.count, s[1], s[2]);
+  return s.all;
+}
+
+TEST_CASE("optimizer: every rung equals the host's to rounding, aligned or not; nothing beside is touched") {
+  for (int64_t count : {1, 3, 4, 17, 255, 1027, 70001})
+    for (int64_t offset : {0, 1}) {
+      const Tensor want = after_all(kernels_for<OptimizerKernels>(Device{}), State(count, offset, {}));
+      for_each_variant<OptimizerKernels>([&](Device device) {
+        INFO(count, " parameters from float ", offset, " on");
+        const auto& kernels = kernels_for<OptimizerKernels>(device);
+        check_close(after_all(kernels, State(count, offset, device)), want, 2e-6);
+        const State s(count, offset, device);
+        double squares = 0;
+        for (float v : s.part[0].to_host()) squares += double(v) * double(v);
+        CHECK(kernels.sum_of_squares(count, s[0]) == doctest::Approx(squares).epsilon(1e-13));
+        CHECK(kernels.sum_of_squares(count, s[0]) == kernels.sum_of_squares(count, s[0]));
+      });
+    }
 }
 
 TEST_CASE("optimizer: saved, loaded and continued gives the same bits") {

@@ -1,0 +1,105 @@
+// Optimizer steps, rung 0: one thread a parameter.
+//   math      engine/optimizer.h
+//   traffic   sgd reads g, w, m and writes w, m: 20 bytes a parameter; Adam 28. 4 bytes a request of a lane
+//   why it loses to the next rung: a warp moves 128 bytes a request where 512 are possible, and the sum of
+//             squares is finished by a single thread
+#include "cuda/element.cuh"
+#include "engine/memory.h"
+#include "engine/optimizer.h"
+
+namespace lucida {
+namespace {
+
+using Step = OptimizerKernels::Step;
+constexpr int threads = 256, sum_blocks = 64;
+
+__device__ int64_t my_index() {
+  return int64_t(blockIdx.x) * threads + threadIdx.x;
+}
+Grid one_thread_each(int64_t count) {
+  return {dim3(unsigned(blocks_for(count, threads))), threads};
+}
+
+__global__ void sgd_kernel(Step s, float keep, float momentum, bool nesterov, const float* g, float* w,
+                           float* m) {
+  const int64_t i = my_index();
+  if (i >= s.count)
+    return;
+  const float d = g[i] + s.decay * w[i];
+  m[i] = keep * m[i] + d;
+  w[i] -= s.lr * (nesterov ? d + momentum * m[i] : m[i]);
+}
+
+// rate = lr / (1 - b1^t), root = sqrt(1 - b2^t)
+__global__ void adam_kernel(Step s, OptimizerOptions o, float rate, float root, const float* g, float* w,
+                            float* m, float* v) {
+  const int64_t i = my_index();
+  if (i >= s.count)
+    return;
+  const bool decoupled = o.kind == OptimizerOptions::adamw;
+  const float start = decoupled ? w[i] * (1 - s.lr * s.decay) : w[i];
+  const float d = decoupled ? g[i] : g[i] + s.decay * w[i];
+  m[i] += (d - m[i]) * (1 - o.beta1);
+  v[i] = o.beta2 * v[i] + (1 - o.beta2) * d * d;
+  w[i] = start - rate * m[i] / (sqrtf(v[i]) / root + o.eps);
+}
+
+__global__ void squares_kernel(int64_t count, const float* g, double* partial) {
+  double sum = 0;
+  for (int64_t i = my_index(); i < count; i += sum_blocks * threads) sum += double(g[i]) * double(g[i]);
+  partial[my_index()] = sum;
+}
+__global__ void total_kernel(double* partial) {
+  for (int i = 1; i < sum_blocks * threads; ++i) partial[0] += partial[i];
+}
+
+__global__ void scale_kernel(int64_t count, float factor, float* g) {
+  if (const int64_t i = my_index(); i < count)
+    g[i] *= factor;
+}
+__global__ void blend_kernel(int64_t count, float keep, const float* w, float* average) {
+  if (const int64_t i = my_index(); i < count)
+    average[i] = keep * average[i] + (1 - keep) * w[i];
+}
+__global__ void swap_kernel(int64_t count, float* a, float* b) {
+  const int64_t i = my_index();
+  if (i >= count)
+    return;
+  const float old = a[i];
+  a[i] = b[i];
+  b[i] = old;
+}
+
+void sgd(const OptimizerOptions& o, Step s, const float* g, float* w, float* m) {
+  const float keep = s.step == 1 ? 0 : o.momentum;  // the first momentum is the gradient itself
+  launch("optimizer sgd", one_thread_each(s.count), sgd_kernel, s, keep, o.momentum, o.nesterov, g, w, m);
+}
+void adam(const OptimizerOptions& o, Step s, const float* g, float* w, float* m, float* v) {
+  const AdamCorrection c(o, s);
+  launch("optimizer adam", one_thread_each(s.count), adam_kernel, s, o, c.rate, c.root, g, w, m, v);
+}
+double sum_of_squares(int64_t count, const float* g) {
+  const Device device{this_device};
+  const std::shared_ptr<void> partial = allocate(device, sum_blocks * threads * sizeof(double));
+  double* const sums = static_cast<double*>(partial.get());
+  launch("optimizer squares", {dim3(sum_blocks), threads}, squares_kernel, count, g, sums);
+  launch("optimizer squares", {dim3(1), dim3(1)}, total_kernel, sums);
+  double total = 0;
+  copy_memory(&total, Device{}, sums, device, sizeof total);
+  return total;
+}
+void scale(int64_t count, float factor, float* g) {
+  launch("optimizer scale", one_thread_each(count), scale_kernel, count, factor, g);
+}
+void blend(int64_t count, float keep, const float* w, float* average) {
+  launch("optimizer blend", one_thread_each(count), blend_kernel, count, keep, w, average);
+}
+void swap(int64_t count, float* a, float* b) {
+  launch("optimizer swap", one_thread_each(count), swap_kernel, count, a, b);
+}
+
+const OptimizerKernels table{sgd, adam, sum_of_squares, scale, blend, swap};
+const Provide<OptimizerKernels> provide{{this_device, 0, "one thread a parameter", &table}};
+
+}  // namespace
+}  // namespace lucida

@@ -17,20 +17,23 @@ namespace lucida {
 namespace {
 
 using namespace batchnorm_slice;
+constexpr int step_rows =
+    8;  // a thread has under way: 8 x 16 bytes x 128 threads = 16 KiB a block and operand
 
 template <class T, int W, bool Skip, bool Relu>
 __global__ void __launch_bounds__(threads)
-    normalize_kernel(Sizes<T> z, const T* x, const float* scale, const float* shift, const T* skip, T* y) {
+    normalize_kernel(Sizes<T> z, int64_t piece_rows, const T* x, const float* scale, const float* shift,
+                     const T* skip, T* y) {
   struct Smem {
     SliceVector<W> scale, shift;
   };
   Smem& s = shared<Smem>();
-  const Place<W> p(z.rows, z.channels, Slice<W>::step);
+  const Place<W> p(z.rows, z.channels, piece_rows);
   s.scale.fill(scale, p.slice, z.channels);
   s.shift.fill(shift, p.slice, z.channels);
   __syncthreads();
   const Lane<W> a = s.scale.mine(), b = s.shift.mine();
-  every_step(p, [&](auto rows, int64_t i) {
+  every_step<step_rows>(p, [&](auto rows, int64_t i) {
     Raw<T, W> in[step_rows];
     [[maybe_unused]] Raw<T, W> added[step_rows];
     for (int r = 0; r < step_rows; ++r)
@@ -59,19 +62,19 @@ __device__ void store_gradient_lane(GradSlotOf<T> slot, int64_t i, Lane<W> v) {
 
 template <class T, int W, bool Mask>
 __global__ void __launch_bounds__(threads)
-    apply_kernel(Sizes<T> z, const T* x, const T* y, const T* dy, const float* a, const float* b,
-                 const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
+    apply_kernel(Sizes<T> z, int64_t piece_rows, const T* x, const T* y, const T* dy, const float* a,
+                 const float* b, const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
   struct Smem {
     SliceVector<W> a, b, c;
   };
   Smem& s = shared<Smem>();
-  const Place<W> p(z.rows, z.channels, Slice<W>::step);
+  const Place<W> p(z.rows, z.channels, piece_rows);
   s.a.fill(a, p.slice, z.channels);
   s.b.fill(b, p.slice, z.channels);
   s.c.fill(c, p.slice, z.channels);
   __syncthreads();
   const Lane<W> ka = s.a.mine(), kb = s.b.mine(), kc = s.c.mine();
-  every_step(p, [&](auto rows, int64_t i) {
+  every_step<step_rows>(p, [&](auto rows, int64_t i) {
     for (int r = 0; r < step_rows; ++r)
       if (r < rows) {
         const int64_t at = i + r * p.hop;
@@ -87,6 +90,13 @@ __global__ void __launch_bounds__(threads)
           store_gradient_lane<W>(dskip, at, g);
       }
   });
+}
+
+// One step a block, as long as a grid has room for so many.
+template <int W>
+int64_t one_step(int64_t rows) {
+  constexpr int64_t step = step_rows * Slice<W>::row_lanes;
+  return blocks_for(rows, step * most_pieces) * step;
 }
 
 template <class T>
@@ -124,7 +134,8 @@ void normalize(Sizes<T> z, const T* x, const float* scale, const float* shift, c
     const auto kernel =
         skip ? (relu ? normalize_kernel<T, W, true, true> : normalize_kernel<T, W, true, false>)
              : (relu ? normalize_kernel<T, W, false, true> : normalize_kernel<T, W, false, false>);
-    launch("batchnorm normalize", grid_for<W>(z.rows, z.channels, Slice<W>::step), kernel, z, x, scale, shift,
+    const int64_t rows = one_step<W>(z.rows);
+    launch("batchnorm normalize", grid_for<W>(z.rows, z.channels, rows), kernel, z, rows, x, scale, shift,
            skip, y);
   });
 }
@@ -134,8 +145,9 @@ void apply(Sizes<T> z, const T* x, const T* y, const T* dy, const float* a, cons
            GradSlotOf<T> dx, GradSlotOf<T> dskip) {
   with_width<T>(z.channels, aligned_for_packs(x, y, dy, dx.data, dskip.data), [&](auto width) {
     constexpr int W = width;
-    launch("batchnorm apply", grid_for<W>(z.rows, z.channels, Slice<W>::step),
-           y ? apply_kernel<T, W, true> : apply_kernel<T, W, false>, z, x, y, dy, a, b, c, dx, dskip);
+    const int64_t rows = one_step<W>(z.rows);
+    launch("batchnorm apply", grid_for<W>(z.rows, z.channels, rows),
+           y ? apply_kernel<T, W, true> : apply_kernel<T, W, false>, z, rows, x, y, dy, a, b, c, dx, dskip);
   });
 }
 

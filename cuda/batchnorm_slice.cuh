@@ -3,11 +3,11 @@
 // A block takes a slice of the channels, 128 bytes of a row (one cache line), and a piece of the rows:
 //
 //     threadIdx.x  0 .. 7     16 bytes of the slice: 4 channels in f32, 8 in bf16
-//     threadIdx.y  0 .. 31    rows y, y + 32, y + 64, ... of the piece
+//     threadIdx.y  0 .. 15    rows y, y + 16, y + 32, ... of the piece
 //
 // so a request of a warp is 512 bytes, four whole lines, for any number of channels from 32 (f32) or 64 (bf16)
 // on, and narrow tensors are cut into as many blocks as wide ones. Channels that do not fill vectors, or addresses
-// off 16 bytes, take the same kernels with one channel a thread, 32 across and 8 down.
+// off 16 bytes, take the same kernels with one channel a thread, 32 across and 4 down.
 #pragma once
 #include <type_traits>
 
@@ -19,13 +19,12 @@ namespace lucida::batchnorm_slice {
 template <class T>
 using Sizes = typename BatchNormKernelsOf<T>::Sizes;
 
-constexpr int threads = 256;
-constexpr int step_rows = 8;  // rows a thread has under way: 8 x 16 bytes x 256 threads = 32 KiB a block
+constexpr int threads = 128;
+constexpr int64_t most_pieces = 65535;  // what CUDA allows in a grid's second dimension
 
 template <int W>  // W channels a thread
 struct Slice {
   static constexpr int lanes = W == 1 ? 32 : 8, row_lanes = threads / lanes, channels = lanes * W;
-  static constexpr int step = step_rows * row_lanes;  // rows of a block's step
 };
 
 // W neighbouring values of a row, or of a vector over the channels.
@@ -35,6 +34,12 @@ struct Lane {
   __device__ float& operator[](int k) { return value[k]; }
   __device__ float operator[](int k) const { return value[k]; }
 };
+
+template <int W>
+__device__ Lane<W> plus(Lane<W> a, const Lane<W>& b) {
+  for (int k = 0; k < W; ++k) a[k] += b[k];
+  return a;
+}
 
 // W elements as they lie in memory: what is under way takes 4 registers, widened bf16 would take 8.
 template <class T, int W>
@@ -100,17 +105,18 @@ struct SliceVector {
     if constexpr (W == 1)
       value[threadIdx.x] = lane[0];
     else
-      for (int k = 0; k < W; k += 4)
-        store_pack(value + at(int(threadIdx.x) * W + k), {{lane[k], lane[k + 1], lane[k + 2], lane[k + 3]}});
+      for (int h = 0; h < W / 4; ++h)
+        store_pack(value + threadIdx.x * 4 + h * half,
+                   Pack<float>{{lane[4 * h], lane[4 * h + 1], lane[4 * h + 2], lane[4 * h + 3]}});
   }
   __device__ Lane<W> mine() const {
     Lane<W> lane;
     if constexpr (W == 1)
       lane[0] = value[threadIdx.x];
     else
-      for (int k = 0; k < W; k += 4) {
-        const Pack<float> pack = load_pack(value + at(int(threadIdx.x) * W + k));
-        for (int j = 0; j < 4; ++j) lane[k + j] = pack[j];
+      for (int h = 0; h < W / 4; ++h) {
+        const Pack<float> pack = load_pack(value + threadIdx.x * 4 + h * half);
+        for (int j = 0; j < 4; ++j) lane[4 * h + j] = pack[j];
       }
     return lane;
   }
@@ -128,9 +134,8 @@ struct Place {
   bool inside;
 
   __device__ Place(int64_t rows, int channels, int64_t piece_rows) {
-    const int slices = int(blocks_for(channels, Slice<W>::channels));
-    slice = int(blockIdx.x) % slices * Slice<W>::channels;
-    piece = int(blockIdx.x) / slices;
+    slice = int(blockIdx.x) * Slice<W>::channels;
+    piece = int(blockIdx.y);
     channel = slice + int(threadIdx.x) * W;
     begin = piece * piece_rows;
     end = rows < begin + piece_rows ? rows : begin + piece_rows;
@@ -141,17 +146,16 @@ struct Place {
   }
 };
 
-// body(rows, element) for steps of `step_rows` rows of this thread from p.row on; `rows` is a constant where the
-// step is full, which spares a comparison a row, and less only in the last step of a piece.
-template <int W, class Body>
+// body(rows, element) for steps of `Rows` rows of this thread from p.row on; `rows` is a constant where the step
+// is full, which spares a comparison a row, and less only in the last step of a piece.
+template <int Rows, int W, class Body>
 __device__ void every_step(const Place<W>& p, const Body& body) {
-  using Full = std::integral_constant<int, step_rows>;
   constexpr int down = Slice<W>::row_lanes;
   if (!p.inside)
     return;
   int64_t row = p.row, element = p.element;
-  for (; row + (step_rows - 1) * down < p.end; row += step_rows * down, element += step_rows * p.hop)
-    body(Full{}, element);
+  for (; row + (Rows - 1) * down < p.end; row += Rows * down, element += Rows * p.hop)
+    body(std::integral_constant<int, Rows>{}, element);
   if (row < p.end)
     body(int((p.end - row + down - 1) / down), element);
 }
@@ -165,17 +169,13 @@ void with_width(int channels, bool aligned, const F& f) {
     f(std::integral_constant<int, 1>{});
 }
 
+// A block for each slice and piece.
 template <int W>
 Grid grid_for(int64_t rows, int channels, int64_t piece_rows) {
-  const int64_t blocks = blocks_for(channels, Slice<W>::channels) * blocks_for(rows, piece_rows);
-  return {dim3(unsigned(blocks)), dim3(Slice<W>::lanes, Slice<W>::row_lanes)};
+  return {dim3(unsigned(blocks_for(channels, Slice<W>::channels)), unsigned(blocks_for(rows, piece_rows))),
+          dim3(Slice<W>::lanes, Slice<W>::row_lanes)};
 }
 
-template <int W>
-__device__ Lane<W> plus(Lane<W> a, const Lane<W>& b) {
-  for (int k = 0; k < W; ++k) a[k] += b[k];
-  return a;
-}
 // dy where y > 0.
 template <int W>
 __device__ Lane<W> masked(const Lane<W>& y, Lane<W> dy) {

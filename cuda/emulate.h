@@ -1,6 +1,6 @@
-// Runs CUDA kernels on the host, so that they can be tested, debugged and sanitised without a GPU. nvcc compiles a
-// .cu file for a GPU; g++ compiles the same text with this header, which gives CUDA's words their meaning here.
-// cuda/launch.h includes one or the other. docs/emulator.md tells how to use it.
+// Runs CUDA kernels on the host, so that they can be tested, debugged and sanitised without a GPU. nvcc
+// compiles a .cu file for a GPU; g++ compiles the same text with this header, which gives CUDA's words their
+// meaning here. cuda/launch.h includes one or the other. docs/emulator.md tells how to use it.
 //
 //   cuda/emulate_block.h    a thread block on fibers: turns, barriers, shared memory. Read this first
 //   cuda/emulate_order.h    who has the next turn

@@ -2,35 +2,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <utility>
-
-#include "engine/parallel.h"
 
 namespace lucida::emulate {
 namespace {
-
-constexpr size_t dynamic_limit = 227 << 10;  // bytes of a block
-
-void check_limits(const Launch& launch) {
-  const dim3 b = launch.blocks, t = launch.threads;
-  const auto shape = [](dim3 d) {
-    return "(" + std::to_string(d.x) + "," + std::to_string(d.y) + "," + std::to_string(d.z) + ")";
-  };
-  require(uint64_t{t.x} * t.y * t.z <= 1024, launch.name, ": ", uint64_t{t.x} * t.y * t.z,
-          " threads a block; CUDA allows 1024");
-  require(t.x > 0 && t.y > 0 && t.z > 0 && t.z <= 64, launch.name, ": a block of ", shape(t),
-          " threads; CUDA allows (1024,1024,64) and not 0");
-  require(b.x > 0 && b.y > 0 && b.z > 0 && b.x <= 0x7fffffff && b.y <= 65535 && b.z <= 65535, launch.name,
-          ": a grid of ", shape(b), " blocks; CUDA allows (2147483647,65535,65535) and not 0");
-  require(launch.shared_bytes <= dynamic_limit, launch.name, ": ", launch.shared_bytes,
-          " bytes of dynamic shared memory; sm_90 has ", dynamic_limit, " a block");
-}
-
-bool same_place(Here a, Here b) {
-  return a.line() == b.line() &&
-         (a.file_name() == b.file_name() || std::strcmp(a.file_name(), b.file_name()) == 0);
-}
 
 unsigned rotated_choice(unsigned bits, unsigned by) {  // one of the bits that are set
   return (unsigned(std::countr_zero(std::rotr(bits, int(by)))) + by) % 32;
@@ -47,25 +22,7 @@ unsigned above(unsigned position) {  // the bits above this one
 
 }  // namespace
 
-std::string text_of(Here at) {
-  return std::string(at.file_name()) + ":" + std::to_string(at.line());
-}
-
-void run(const Launch& launch) {
-  check_limits(launch);
-  const dim3 grid = launch.blocks;
-  const int64_t count = int64_t{grid.x} * grid.y * grid.z;
-  parallel_for(count, 1, [&](int64_t begin, int64_t end) {
-    static thread_local Block block;
-    for (int64_t i = begin; i < end; ++i) {
-      const auto at = uint64_t(order == Order::backward ? begin + end - 1 - i : i);
-      block.run(launch,
-                {unsigned(at % grid.x), unsigned(at / grid.x % grid.y), unsigned(at / grid.x / grid.y)});
-    }
-  });
-}
-
-// ---- a block from its first turn to its last --------------------------------------------------------------------
+// ---- a block from its first turn to its last --------------------------------------------------------------
 
 void Block::run(const Launch& launch, uint3 index) {
   require(!current, launch.name, ": launched from inside a kernel");
@@ -142,7 +99,7 @@ void Block::end_thread() {
   settle();
 }
 
-// ---- turns ------------------------------------------------------------------------------------------------------
+// ---- turns ------------------------------------------------------------------------------------------------
 
 void Block::give_turn(Fiber& from) {
   const unsigned next = running_ = next_turn();
@@ -199,9 +156,9 @@ void Block::make_ready(unsigned warp, unsigned lanes) {
     ready_warps_ |= 1u << warp;
 }
 
-// ---- waiting ----------------------------------------------------------------------------------------------------
+// ---- waiting ----------------------------------------------------------------------------------------------
 
-Block::Votes Block::barrier(const char* operation, bool vote, Here at) {
+Block::Votes Block::barrier(const char* operation, bool vote, Place at) {
   Thread& me = threads_[running_];
   me.operation = operation;
   me.at = at;
@@ -210,7 +167,7 @@ Block::Votes Block::barrier(const char* operation, bool vote, Here at) {
     yes_ = 0;
   }
   const Thread& first = threads_[first_arrived_];
-  if (!same_place(first.at, at))
+  if (!(first.at == at))
     report("divergent barrier: thread ", first_arrived_, " waits in ", first.operation, " at ",
            text_of(first.at), ", thread ", running_, " in ", operation, " at ", text_of(at));
   yes_ += vote;
@@ -227,7 +184,7 @@ void Block::release_barrier() {
   for (unsigned w = 0; w < warps_.size(); ++w) make_ready(w, warps_[w].live);
 }
 
-void Block::collective(const WarpOperation& operation, void* call, unsigned mask, Here at) {
+void Block::collective(const WarpOperation& operation, void* call, unsigned mask, Place at) {
   const unsigned w = running_ / 32, lane = running_ % 32;
   Thread& me = threads_[running_];
   Warp& warp = warps_[w];
@@ -243,7 +200,7 @@ void Block::collective(const WarpOperation& operation, void* call, unsigned mask
   if (g == warp.groups.size())
     warp.groups.push_back({mask, 0, &operation, at});
   Group& group = warp.groups[g];
-  if (group.operation != &operation || !(operation.anywhere || same_place(group.at, at)))
+  if (group.operation != &operation || !(operation.anywhere || group.at == at))
     report("divergent warp: thread ", w * 32 + lowest(group.arrived), " waits in ", group.operation->name,
            " at ", text_of(group.at), ", thread ", running_, " in ", operation.name, " at ", text_of(at));
   warp.calls[lane] = call;
@@ -279,30 +236,6 @@ void Block::settle() {
         finish_if_complete(w, g);
   if (ready_warps_ == 0 && live_ > 0)
     report("deadlock: ", who_waits());
-}
-
-// "31 threads (first: 0) wait in __syncwarp at a.cu:12, 1 thread (first: 31) in __syncthreads at a.cu:15"
-std::string Block::who_waits() const {
-  struct Place {
-    const Thread* thread;
-    unsigned first, count;
-  };
-  std::vector<Place> places;
-  for (unsigned t = 0; t < count_; ++t) {
-    if (!(warps_[t / 32].live >> t % 32 & 1))
-      continue;
-    size_t p = 0;
-    while (p < places.size() && !same_place(places[p].thread->at, threads_[t].at)) ++p;
-    if (p == places.size())
-      places.push_back({&threads_[t], t, 0});
-    ++places[p].count;
-  }
-  std::string text;
-  for (const Place& p : places)
-    text += (text.empty() ? "" : ", ") + std::to_string(p.count) + (p.count > 1 ? " threads" : " thread") +
-            " (first: " + std::to_string(p.first) + ") in " + p.thread->operation + " at " +
-            text_of(p.thread->at);
-  return "nobody can go on; waiting: " + text;
 }
 
 }  // namespace lucida::emulate

@@ -1,17 +1,17 @@
 // The thread block that an OS thread is running: its threads on fibers, its barriers, its shared memory.
 //
-// A thread runs until it has to wait: at a block barrier, or at a warp operation until the other lanes of its mask
-// have come. Then emulate::order decides who has the next turn. A fiber is not tied to a thread: one whose thread
-// has ended takes up the next thread that has not begun, so a kernel without barriers never switches stacks.
+// A thread runs until it has to wait: at a block barrier, or at a warp operation until the other lanes of its
+// mask have come. Then emulate::order decides who has the next turn. A fiber is not tied to a thread: one
+// whose thread has ended takes up the next thread that has not begun, so a kernel without barriers never
+// switches stacks.
 //
-// The first thing that goes wrong (a barrier that threads reach at two places, a deadlock, a canary behind shared
-// memory) ends the launch with an Error that names the kernel, the block and the places.
+// The first thing that goes wrong (a barrier that threads reach at two places, a deadlock, a canary behind
+// shared memory) ends the launch with an Error that names the kernel, the block and the places.
 #pragma once
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
-#include <source_location>
 #include <string>
 #include <vector>
 
@@ -22,7 +22,15 @@
 
 namespace lucida::emulate {
 
-using Here = std::source_location;
+// A line of a kernel: as a default argument, the line of the call.
+struct Place {
+  const char* file;
+  int line;
+  constexpr Place(const char* file_ = __builtin_FILE(), int line_ = __builtin_LINE())
+      : file(file_), line(line_) {}
+};
+bool operator==(Place, Place);
+std::string text_of(Place);  // "cuda/pool.cu:57"
 
 // One kernel launch.
 struct Launch {
@@ -53,8 +61,8 @@ struct WarpOperation {
   bool whoever_comes = false;  // waits until no lane of the warp can go on, whatever the mask
 };
 
-// Shared memory with a canary behind it (under the address sanitizer: of exactly its size). Filled with NaN (0xFF)
-// when a block first asks for it.
+// Shared memory with a canary behind it (under the address sanitizer: of exactly its size). Filled with NaN
+// (0xFF) when a block first asks for it.
 class SharedMemory {
  public:
   explicit SharedMemory(size_t bytes);
@@ -73,8 +81,6 @@ class SharedMemory {
   size_t bytes_;
 };
 
-std::string text_of(Here);  // "cuda/pool.cu:57"
-
 class Block {
  public:
   static constinit inline thread_local Block* current = nullptr;
@@ -85,8 +91,8 @@ class Block {
   struct Votes {
     unsigned yes, all;
   };
-  Votes barrier(const char* operation, bool vote, Here);
-  void collective(const WarpOperation&, void* call, unsigned mask, Here);
+  Votes barrier(const char* operation, bool vote, Place);
+  void collective(const WarpOperation&, void* call, unsigned mask, Place);
   unsigned lane() const { return running_ % 32; }
 
   void* dynamic_memory() const { return dynamic_->data(); }
@@ -95,8 +101,9 @@ class Block {
       open_static(memory);
     return memory.data();
   }
-  // Fails, naming `operation` and its place, unless these bytes of shared memory exist and are aligned to `bytes`.
-  void require_shared(const char* operation, const void* p, size_t bytes, Here) const;
+  // Fails, naming `operation` and its place, unless these bytes of shared memory exist and are aligned to
+  // `bytes`.
+  void require_shared(const char* operation, const void* p, size_t bytes, Place) const;
 
   // cp.async: the destination is NaN until the wait that makes the copy visible to its thread.
   void copy_later(void* to, const void* from, size_t bytes);  // from null: zeros
@@ -120,14 +127,14 @@ class Block {
     Fiber* fiber = nullptr;  // null: has not begun, or has ended
     uint3 index{};
     const char* operation = nullptr;  // where it waits
-    Here at;
+    Place at;
     std::vector<Copy> copies;
     unsigned group = 0;  // of the copies that are not committed yet
   };
   struct Group {  // lanes that wait for one another
     unsigned mask, arrived;
     const WarpOperation* operation;
-    Here at;
+    Place at;
   };
   struct Warp {
     unsigned live = 0, ready = 0;  // ready: may have a turn

@@ -21,8 +21,8 @@ constexpr size_t stack_bytes = 256 << 10;
 constexpr size_t stack_bytes = 64 << 10;  // touched pages only: a kernel's frame is seldom more than one
 #endif
 constexpr size_t page = 4096;
-// Stacks begin at different places of their page: at the same one, the frames in use of all threads would share a
-// few sets of the first-level cache.
+// Stacks begin at different places of their page: at the same one, the frames in use of all threads would
+// share a few sets of the first-level cache.
 constexpr size_t colour_bytes = 320, colours = 12;
 
 thread_local Fiber* arriving = nullptr;  // whose first turn it is

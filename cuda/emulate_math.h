@@ -1,5 +1,5 @@
-// CUDA's functions of one thread on the host: bits, arithmetic, loads with cache hints, atomics. Those that a GPU
-// only approximates (__expf, rsqrtf, __fdividef) are exact to rounding here.
+// CUDA's functions of one thread on the host: bits, arithmetic, loads with cache hints, atomics. Those that a
+// GPU only approximates (__expf, rsqrtf, __fdividef) are exact to rounding here.
 #pragma once
 #include <atomic>
 #include <bit>
@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <type_traits>
 
-// ---- bits -------------------------------------------------------------------------------------------------------
+// ---- bits -------------------------------------------------------------------------------------------------
 
 inline unsigned __float_as_uint(float v) {
   return std::bit_cast<unsigned>(v);
@@ -76,7 +76,7 @@ inline unsigned __byte_perm(unsigned a, unsigned b, unsigned select) {
   return result;
 }
 
-// ---- arithmetic -------------------------------------------------------------------------------------------------
+// ---- arithmetic -------------------------------------------------------------------------------------------
 
 inline float rsqrtf(float v) {
   return 1 / std::sqrt(v);
@@ -151,8 +151,8 @@ inline float __uint2float_rn(unsigned v) {
   return float(v);
 }
 
-// min and max of two numbers of one type; of floats the one that is not NaN. As in CUDA int and unsigned meet as
-// unsigned, int and int64_t not at all.
+// min and max of two numbers of one type; of floats the one that is not NaN. As in CUDA int and unsigned meet
+// as unsigned, int and int64_t not at all.
 template <class A, class B>
 concept MinMax = std::is_arithmetic_v<A> && std::is_arithmetic_v<B> && std::is_floating_point_v<A>
 == std::is_floating_point_v<B> &&
@@ -170,7 +170,7 @@ constexpr auto max(A a, B b) -> decltype(a + b) {
   return left > right || right != right ? left : right;
 }
 
-// ---- memory -----------------------------------------------------------------------------------------------------
+// ---- memory -----------------------------------------------------------------------------------------------
 
 template <class T>
 T __ldg(const T* p) {  // through the read-only cache
@@ -200,8 +200,9 @@ inline void __threadfence_block() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
-// Atomics return what was there before. Blocks run on several OS threads, so these are real ones. Relaxed would
-// be CUDA's order; with release and acquire the thread sanitizer sees "last block" counters order what they guard.
+// Atomics return what was there before. Blocks run on several OS threads, so these are real ones. Relaxed
+// would be CUDA's order; with release and acquire the thread sanitizer sees "last block" counters order what
+// they guard.
 namespace lucida::emulate {
 template <class T, class Next>
 T atomic_update(T* p, Next next) {

@@ -70,7 +70,7 @@ void Block::check_canaries() const {
   for (const SharedMemory* memory : static_) check(*memory, "static");
 }
 
-void Block::require_shared(const char* operation, const void* p, size_t bytes, Here at) const {
+void Block::require_shared(const char* operation, const void* p, size_t bytes, Place at) const {
   if (reinterpret_cast<uintptr_t>(p) % bytes != 0)
     report("thread ", running_, " calls ", operation, " at ", text_of(at),
            " with an address that is not aligned to ", bytes, " bytes");
@@ -82,7 +82,7 @@ void Block::require_shared(const char* operation, const void* p, size_t bytes, H
            " bytes that are not in the block's shared memory");
 }
 
-// ---- cp.async -----------------------------------------------------------------------------------------------------
+// ---- cp.async ---------------------------------------------------------------------------------------------
 
 void Block::copy_later(void* to, const void* from, size_t bytes) {
   std::memset(to, 0xFF, bytes);

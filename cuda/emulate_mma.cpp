@@ -1,5 +1,5 @@
-// Tensor-core instructions by their definition. Lane l is number t = l % 4 of group g = l / 4; the layouts are drawn
-// in cuda/mma.cuh.
+// Tensor-core instructions by their definition. Lane l is number t = l % 4 of group g = l / 4; the layouts
+// are drawn in cuda/mma.cuh.
 #include "cuda/emulate_mma.h"
 
 #include <bit>
@@ -33,8 +33,8 @@ struct MultiplyCall {
   const unsigned *a, *b;
 };
 
-// D += A B in f32, k ascending. Tensor cores add several products at once and cut what falls below: an answer may
-// differ from theirs in the last bits of the largest product.
+// D += A B in f32, k ascending. Tensor cores add several products at once and cut what falls below: an answer
+// may differ from theirs in the last bits of the largest product.
 template <int K>
 void multiply_matrices(const Lanes& lanes, const float (&a)[16][K], const float (&b)[K][8]) {
   float d[16][8];
@@ -86,7 +86,7 @@ const WarpOperation multiply_bf16{"mma_bf16", multiply_16_bits<float_from_bf16>,
 const WarpOperation multiply_f16{"mma_f16", multiply_16_bits<float_from_f16>, true};
 const WarpOperation multiply_tf32{"mma_tf32", multiply_19_bits, true};
 
-void load_matrices(const WarpOperation& operation, unsigned* r, const void* row, Here at) {
+void load_matrices(const WarpOperation& operation, unsigned* r, const void* row, Place at) {
   Block& block = *Block::current;
   const bool gives_row = block.lane() < 16 || &operation == &load_x4 || &operation == &load_x4_transposed;
   if (gives_row)
@@ -95,12 +95,12 @@ void load_matrices(const WarpOperation& operation, unsigned* r, const void* row,
   block.collective(operation, &call, ~0u, at);
 }
 
-void multiply(const WarpOperation& operation, float* d, const unsigned* a, const unsigned* b, Here at) {
+void multiply(const WarpOperation& operation, float* d, const unsigned* a, const unsigned* b, Place at) {
   MultiplyCall call{d, a, b};
   Block::current->collective(operation, &call, ~0u, at);
 }
 
-void copy_async(const char* name, void* shared, const void* global, size_t bytes, bool valid, Here at) {
+void copy_async(const char* name, void* shared, const void* global, size_t bytes, bool valid, Place at) {
   Block& block = *Block::current;
   block.require_shared(name, shared, bytes, at);
   if (valid && reinterpret_cast<uintptr_t>(global) % bytes != 0)

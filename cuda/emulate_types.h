@@ -1,5 +1,5 @@
-// CUDA's vector types on the host: float4, uint2, dim3 and their make_ functions, with CUDA's alignment, so that
-// a pointer that is not aligned for a 128-bit load is one here too (the undefined sanitizer reports it).
+// CUDA's vector types on the host: float4, uint2, dim3 and their make_ functions, with CUDA's alignment, so
+// that a pointer that is not aligned for a 128-bit load is one here too (the undefined sanitizer reports it).
 #pragma once
 #include <cstdint>
 

@@ -13,8 +13,8 @@ void for_each_lane(const Lanes& lanes, Visit visit) {
       visit(lane, lanes.call<LaneCall>(lane));
 }
 
-// Lane l reads source(l, call). Segments of `width` lanes are warps of their own; what a lane reads from one that
-// did not come is undefined: 0xFF bytes, a NaN.
+// Lane l reads source(l, call). Segments of `width` lanes are warps of their own; what a lane reads from one
+// that did not come is undefined: 0xFF bytes, a NaN.
 template <int (*Source)(int lane, const LaneCall&)>
 void shuffle_work(const Lanes& lanes) {
   for_each_lane(lanes, [&](int lane, LaneCall& call) {

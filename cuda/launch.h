@@ -63,7 +63,8 @@ __device__ T* dynamic_shared() {
 
 #else
 
-// A namespace of its own: in the tests of a CUDA build these functions and nvcc's are linked into one program.
+// A namespace of its own: in the tests of a CUDA build these functions and nvcc's are linked into one
+// program.
 inline namespace emulated {
 
 inline constexpr Device::Kind this_device = Device::emulated;

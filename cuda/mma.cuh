@@ -1,24 +1,26 @@
-// The instructions that feed and run the tensor cores (sm_80 and newer), one function each: asynchronous copies
-// into shared memory, ldmatrix and mma. nvcc sees one PTX instruction; the emulator sees a plain definition of
-// it (cuda/emulate_mma.h). All are warp-wide but cp_async: every lane of the warp calls them together.
+// The instructions that feed and run the tensor cores (sm_80 and newer), one function each: asynchronous
+// copies into shared memory, ldmatrix and mma. nvcc sees one PTX instruction; the emulator sees a plain
+// definition of it (cuda/emulate_mma.h). All are warp-wide but cp_async: every lane of the warp calls them
+// together.
 //
-// Who holds what. Lane l is in group g = l / 4 and is number t = l % 4 in it; a 32-bit register holds two 16-bit
-// elements, the first in its low half. D += A B, A is 16 x K by rows, B is K x 8 by columns, D is 16 x 8:
+// Who holds what. D += A B; A is 16 x K by rows, B is K x 8 by columns, D is 16 x 8. Lane l is in group
+// g = l / 4 and is number t = l % 4 in it. A 32-bit register holds two 16-bit elements, the first in its low
+// half. (PTX ISA, "Matrix fragments for mma.m16n8k16" and "mma.m16n8k8")
 //
-//   16 bits, K = 16         A  columns 0-7     8-15          B     columns 0-7         D      columns 0-7
-//                   rows 0-7   [  a[0]  |  a[2]  ]     rows 0-7  [  b[0]  ]    rows 0-7   [ d[0] d[1] ]
-//                   rows 8-15  [  a[1]  |  a[3]  ]     rows 8-15 [  b[1]  ]    rows 8-15  [ d[2] d[3] ]
-//       a[0]  is A[g][2t], A[g][2t+1]          b[0] is B[2t][g], B[2t+1][g]    d[0], d[1] are D[g][2t], D[g][2t+1]
-//       a[1..3]: the same place in their 8 x 8 quarter                         d[2], d[3] are 8 rows below
-//   tf32, K = 8: a[0] is A[g][t], a[1] 8 rows below, a[2] and a[3] 4 columns right of them;
-//                b[0] is B[t][g], b[1] 4 rows below; D as above. The low 13 bits of an input are ignored.
-//   (PTX ISA, "Matrix fragments for mma.m16n8k16 / mma.m16n8k8")
+//   16 bits, K = 16     A   k: 0-7    8-15         B    n: 0-7           D       n: 0-7
+//              m: 0-7     [  a[0]  |  a[2]  ]   k: 0-7  [ b[0] ]    m: 0-7  [ d[0] d[1] ]
+//                 8-15    [  a[1]  |  a[3]  ]      8-15 [ b[1] ]       8-15 [ d[2] d[3] ]
 //
-// ldmatrix_x4 reads four 8 x 8 matrices of 16-bit elements: lanes 8i to 8i+7 give the addresses of the rows of
-// matrix i (16 bytes each, 16-byte aligned, in shared memory), and r[i] of lane l becomes its elements [g][2t],
-// [g][2t+1]; transposed: [2t][g], [2t+1][g]. So with rows by k, A and B come out as mma wants them; from memory
-// with columns by k (B stored [k][n]) the transposed form does. For tf32 a row is 4 floats and r[i] of lane l
-// is element [g][t]. (PTX ISA, "ldmatrix")
+//       in its 8 x 8 quarter:  a: [g][2t], [g][2t+1]    b: [2t][g], [2t+1][g]    d: [g][2t], [g][2t+1]
+//
+//   tf32, K = 8: the same with quarters of 8 x 4 (k: 0-3, 4-7) and one element a register: a: [g][t],
+//   b: [t][g]. The low 13 bits of an input are ignored.
+//
+// ldmatrix_x4 reads four 8 x 8 matrices of 16-bit elements: lanes 8i to 8i+7 give the addresses of the rows
+// of matrix i (16 bytes each, 16-byte aligned, in shared memory), and r[i] of lane l becomes its elements
+// [g][2t], [g][2t+1]; transposed: [2t][g], [2t+1][g]. So with rows by k, A and B come out as mma wants them;
+// from memory with columns by k (B stored [k][n]) the transposed form does. For tf32 a row is 4 floats and
+// r[i] of lane l is element [g][t]. (PTX ISA, "ldmatrix")
 #pragma once
 #include "cuda/launch.h"
 

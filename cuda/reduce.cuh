@@ -27,9 +27,9 @@ struct WarpPartials {
   T of_warp[count][warps];
 };
 
-// v[i] becomes the sum of the v[i] of all threads of the block. threads: blockDim.x, a multiple of 32; y and z 1.
-// Several values at once share the two barriers. The first barrier makes two calls in a row safe: it keeps
-// the second from overwriting what a slow warp still reads.
+// v[i] becomes the sum of the v[i] of all threads of the block. threads: blockDim.x, a multiple of 32; y and
+// z 1. Several values at once share the two barriers. The first barrier makes two calls in a row safe: it
+// keeps the second from overwriting what a slow warp still reads.
 template <int threads, class T, int count>
 __device__ void block_sums(T (&v)[count]) {
   static_assert(threads % 32 == 0 && threads <= 1024);

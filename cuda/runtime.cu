@@ -100,6 +100,18 @@ std::string describe(int index) {
   return text.str();
 }
 
+DeviceTraits traits(int index) {
+  const auto attribute = [index](cudaDeviceAttr which) {
+    int value = 0;
+    check(cudaDeviceGetAttribute(&value, which, index), "asking for a device's attributes");
+    return value;
+  };
+  // Clocks are in kHz, the bus in bits; memory moves two words a clock.
+  return {attribute(cudaDevAttrComputeCapabilityMajor), attribute(cudaDevAttrComputeCapabilityMinor),
+          attribute(cudaDevAttrMultiProcessorCount), 1e-6 * attribute(cudaDevAttrClockRate),
+          2e3 * attribute(cudaDevAttrMemoryClockRate) * attribute(cudaDevAttrGlobalMemoryBusWidth) / 8 / 1e9};
+}
+
 int count() {
   return devices().count;
 }
@@ -190,6 +202,7 @@ const ProvideRuntime provide{{.kind = Device::cuda,
                               .count = count,
                               .why_none = why_none,
                               .describe = describe,
+                              .traits = traits,
                               .allocate = cuda_runtime::allocate,
                               .copy = cuda_runtime::copy,
                               .fill = cuda_runtime::fill,
@@ -202,6 +215,10 @@ const ProvideRuntime provide{{.kind = Device::cuda,
                               .upload = cuda_runtime::upload,
                               .upload_done = cuda_runtime::upload_done,
                               .wait_upload = cuda_runtime::wait_upload,
+                              .begin_recording = cuda_runtime::begin_recording,
+                              .end_recording = cuda_runtime::end_recording,
+                              .drop_recording = cuda_runtime::drop_recording,
+                              .replay = cuda_runtime::replay,
                               .push_range = push_range,
                               .pop_range = pop_range,
                               .profile = profile}};

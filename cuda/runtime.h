@@ -2,6 +2,7 @@
 //
 // Read next:  cuda/runtime.cu          devices, the queue of work, launches and their errors, profilers
 //             cuda/runtime_memory.cu   memory, copies, uploads
+//             cuda/runtime_graph.cu    work that is recorded once and replayed
 #pragma once
 #include "cuda/launch.h"
 #include "engine/device.h"
@@ -34,5 +35,17 @@ std::shared_ptr<void> pinned(size_t bytes);
 void upload(Device, void* to, const void* pinned, size_t bytes);
 void upload_done(Device);
 void wait_upload(Device);
+
+// From begin to end this thread allocates from segments of their own. They stay reserved until the handle and
+// every tensor in them are gone.
+std::shared_ptr<void> begin_private_memory(int index);
+void end_private_memory();
+
+// The entries that cuda/runtime_graph.cu has.
+bool is_recording();
+void begin_recording(Device);
+std::shared_ptr<void> end_recording(Device);
+void drop_recording(Device);
+void replay(Device, void* recording);
 
 }  // namespace lucida::cuda_runtime

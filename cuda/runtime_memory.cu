@@ -42,6 +42,22 @@ class DeviceArena {
     return *arena;
   }
 
+  // One whose segments nobody else gets, for a recording: it asks the driver but never waits for the device.
+  DeviceArena(DeviceArena& of_device, int index) : DeviceArena(index) {
+    of_device_ = &of_device;
+    cached_ = true;
+    const std::lock_guard lock(of_device.mutex_);
+    of_device.flush();
+    blocks_.set_limit(of_device.blocks_.limit() - std::min(of_device.blocks_.limit(), of_device.reserved_));
+  }
+  ~DeviceArena() {
+    cudaStreamSynchronize(queues(index_).compute);
+    for (const auto& [start, segment] : segments_) cudaFree(segment.memory);
+    of_device_->lend(-int64_t(reserved_));
+  }
+  DeviceArena(const DeviceArena&) = delete;
+  DeviceArena& operator=(const DeviceArena&) = delete;
+
   struct Piece {
     size_t offset;
     void* memory;
@@ -66,7 +82,12 @@ class DeviceArena {
 
   MemoryUse use() {
     const std::lock_guard lock(mutex_);
-    return {blocks_.use().current, blocks_.use().peak, reserved_};
+    return {blocks_.use().current + lent_, blocks_.use().peak + lent_, reserved_ + lent_};
+  }
+  // Segments of a recording count with the device's, all of them as in use.
+  void lend(int64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    lent_ += size_t(bytes);
   }
   // f on the book-keeping while no other thread changes it.
   template <class F>
@@ -113,12 +134,15 @@ class DeviceArena {
     blocks_.add(next_, size);
     next_ += size + alignment;  // a gap: pieces of two segments are no neighbours
     reserved_ += bytes;
+    if (of_device_)
+      of_device_->lend(int64_t(bytes));
     return true;
   }
 
   // Gives back the segments that nobody uses; kernels that used them have to end first.
   void flush() {
-    queues(index_);
+    if (of_device_)
+      return;
     cudaStreamSynchronize(queues(index_).compute);
     std::erase_if(segments_, [&](const auto& entry) {
       const auto& [start, segment] = entry;
@@ -147,7 +171,11 @@ class DeviceArena {
   bool cached_ = true;
   std::map<size_t, Segment> segments_;  // by the offset that `blocks_` gives their first byte
   size_t next_ = 0, reserved_ = 0;
+  DeviceArena* of_device_ = nullptr;  // of a recording's arena: the device's own
+  size_t lent_ = 0;                   // bytes of recordings' arenas
 };
+
+thread_local std::shared_ptr<DeviceArena> private_arena;  // while this thread records
 
 __global__ void fill_kernel(int64_t words, uint32_t word, uint32_t* to) {
   const int64_t step = int64_t{gridDim.x} * blockDim.x;
@@ -169,7 +197,18 @@ void copy_between(void* to, int to_index, const void* from, int from_index, size
 
 }  // namespace
 
+std::shared_ptr<void> begin_private_memory(int index) {
+  return private_arena = std::make_shared<DeviceArena>(DeviceArena::of(index), index);
+}
+void end_private_memory() {
+  private_arena = nullptr;
+}
+
 std::shared_ptr<void> allocate(Device device, size_t bytes) {
+  if (private_arena) {
+    const auto piece = private_arena->take(bytes);
+    return {piece.memory, [arena = private_arena, offset = piece.offset](void*) { arena->give(offset); }};
+  }
   DeviceArena& arena = DeviceArena::of(device.index);
   const auto piece = arena.take(bytes);
   return {piece.memory, [&arena, offset = piece.offset](void*) { arena.give(offset); }};
@@ -180,6 +219,8 @@ void copy(void* to, Device to_device, const void* from, Device from_device, size
   const bool on_device = to_device.kind == Device::cuda, from_here = from_device.kind == Device::cuda;
   if (on_device && from_here && to_device.index != from_device.index)
     return copy_between(to, to_device.index, from, from_device.index, bytes);
+  require((on_device && from_here) || !is_recording(), "cuda: a copy between host and device, ",
+          MemoryLabel::current(), ", cannot be recorded");
   const cudaStream_t stream = queues(on_device ? to_device.index : from_device.index).compute;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream), "copying");
   if (!on_device || (!from_here && !is_pageable(from)))

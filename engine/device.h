@@ -14,11 +14,18 @@
 
 namespace lucida {
 
+// What an accelerator's peak rates follow from.
+struct DeviceTraits {
+  int major = 0, minor = 0, multiprocessors = 0;  // architecture: 9.0
+  double clock_ghz = 0, memory_gb_per_s = 0;      // highest clock; memory clock x bus width
+};
+
 struct DeviceRuntime {
   Device::Kind kind;
   int (*count)();                      // devices that can be used now
   std::string (*why_none)();           // when count() is 0: what is missing, one sentence
   std::string (*describe)(int index);  // "NVIDIA H100 80GB HBM3, 132 SMs, sm_90, 79.1 GiB"
+  DeviceTraits (*traits)(int index);
   std::shared_ptr<void> (*allocate)(Device, size_t bytes);
   void (*copy)(void* to, Device to_device, const void* from, Device from_device, size_t bytes);
   void (*fill)(Device, void*, int64_t words, uint32_t word);  // 32-bit words
@@ -35,6 +42,15 @@ struct DeviceRuntime {
   void (*upload)(Device, void* to, const void* pinned, size_t bytes);
   void (*upload_done)(Device);
   void (*wait_upload)(Device);
+
+  // Records what is queued instead of running it, and runs it again with one call: a CUDA graph. Memory that is
+  // allocated in between belongs to the recording and stays reserved as long as that lives. end_recording
+  // throws Error where something cannot be recorded, such as a result that the host waits for; drop_recording
+  // gives up. Null where the runtime has no recordings.
+  void (*begin_recording)(Device);
+  std::shared_ptr<void> (*end_recording)(Device);
+  void (*drop_recording)(Device);
+  void (*replay)(Device, void* recording);
 
   // Names a stretch of time in profilers ("forward", "layer2.1"); ranges nest.
   void (*push_range)(const char* name);

@@ -1,5 +1,5 @@
-// The emulator's memory: poison, canaries, limits, and copies that are there only after the wait. Each fault is
-// planted and must be reported.
+// The emulator's memory: poison, canaries, limits, and copies that are there only after the wait. Each fault
+// is planted and must be reported.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,7 +46,7 @@ TEST_CASE("emulator: shared memory is NaN at the start of every block") {
   }
 }
 
-// ---- overruns ---------------------------------------------------------------------------------------------------
+// ---- overruns ---------------------------------------------------------------------------------------------
 
 __global__ void dynamic_overrun_kernel(int count) {
   dynamic_shared<float>()[count - 1 + int(threadIdx.x)] = 1;
@@ -107,7 +107,7 @@ TEST_CASE("emulator: the address sanitizer sees an access past shared memory and
 }
 #endif
 
-// ---- limits of a block ------------------------------------------------------------------------------------------
+// ---- limits of a block ------------------------------------------------------------------------------------
 
 __global__ void nothing_kernel() {}
 template <int bytes>
@@ -142,7 +142,7 @@ TEST_CASE("emulator: launches that a GPU refuses are errors that name the kernel
                  "of static and 232448 of dynamic shared memory"));
 }
 
-// ---- cp.async ---------------------------------------------------------------------------------------------------
+// ---- cp.async ---------------------------------------------------------------------------------------------
 
 // Copies `tiles` tiles of 32 floats through two buffers, the next tile under way while one is used.
 enum class Fault { none, no_wait, wait_too_short, no_barrier, overwritten_early, no_commit };

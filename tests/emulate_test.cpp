@@ -24,7 +24,7 @@ int failing_orders(const std::function<bool()>& right) {
   return failing;
 }
 
-// ---- threads and blocks -----------------------------------------------------------------------------------------
+// ---- threads and blocks -----------------------------------------------------------------------------------
 
 __global__ void coordinates_kernel(unsigned* seen) {
   const unsigned block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
@@ -68,7 +68,7 @@ TEST_CASE("emulator: blocks run on several OS threads at a time, atomics are ato
   CHECK(precise == 12000);
 }
 
-// ---- a missing barrier ------------------------------------------------------------------------------------------
+// ---- a missing barrier ------------------------------------------------------------------------------------
 
 struct Numbers {
   float value[256];
@@ -97,7 +97,8 @@ TEST_CASE("emulator: without the barrier before a read some order gives a wrong 
   CHECK(failing_orders(run(reverse_kernel<false>)) == 4);
 }
 
-// The sum over a block twice, where only a barrier keeps a fast warp from overwriting what a slow one still reads.
+// The sum over a block twice, where only a barrier keeps a fast warp from overwriting what a slow one still
+// reads.
 template <bool with_barrier>
 __global__ void sum_twice_kernel(float* y) {
   Numbers& s = shared<Numbers>();
@@ -176,7 +177,7 @@ TEST_CASE("emulator: without a __syncwarp some order gives a wrong answer") {
   CHECK(failing_orders(run(neighbour_kernel<false, 15>, 15)) > 0);  // and the one below
 }
 
-// ---- barriers that do not meet ----------------------------------------------------------------------------------
+// ---- barriers that do not meet ----------------------------------------------------------------------------
 
 const int line_of_first = __LINE__ + 4;
 __global__ void divergent_kernel(float* y) {
@@ -235,7 +236,7 @@ TEST_CASE("emulator: lanes of a warp that do not do the same are an error") {
   CHECK(contains(error_of([] { launch("mask", {1, 32}, wrong_mask_kernel); }), "does not name its lane"));
 }
 
-// ---- ends of threads ----------------------------------------------------------------------------------------------
+// ---- ends of threads --------------------------------------------------------------------------------------
 
 __global__ void early_exit_kernel(int alive, float* y) {
   Numbers& s = shared<Numbers>();

@@ -103,7 +103,7 @@ TEST_CASE("emulator: sums and extremes of a warp") {
   check_lanes([](int l) { return warp_max(float((l * 7) % 32) - 40); }, [](int) { return -9.0f; });
 }
 
-// ---- reduce.cuh -------------------------------------------------------------------------------------------------
+// ---- reduce.cuh -------------------------------------------------------------------------------------------
 
 template <int threads>
 __global__ void block_sums_kernel(float* y) {
@@ -135,7 +135,7 @@ TEST_CASE("reduce: sums over a block, several calls in a row") {
   check_block_sums<256>();
 }
 
-// ---- atomics and functions of one thread --------------------------------------------------------------------------
+// ---- atomics and functions of one thread ------------------------------------------------------------------
 
 struct Cells {
   int smallest = 1000, largest = -1000, sum = 0, exchanged = -1;

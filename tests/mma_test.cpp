@@ -1,5 +1,5 @@
-// Tensor-core instructions of cuda/mma.cuh against plain loops: ldmatrix against the documented layout, mma against
-// a triple loop, and both together as a matrix product uses them.
+// Tensor-core instructions of cuda/mma.cuh against plain loops: ldmatrix against the documented layout, mma
+// against a triple loop, and both together as a matrix product uses them.
 #include "cuda/mma.cuh"
 #include "engine/half.h"
 #include "tests/check.h"
@@ -52,7 +52,7 @@ TEST_CASE("ldmatrix: each lane gets the elements that the PTX ISA names") {
   }
 }
 
-// ---- D = C + A B, one warp, fragments filled element by element from the layouts -----------------------------------
+// ---- D = C + A B, one warp, fragments filled element by element from the layouts --------------------------
 
 enum class Input { bf16, f16, tf32 };
 template <Input input>
@@ -126,7 +126,7 @@ TEST_CASE("mma: tf32 equals a triple loop over cut inputs") {
   check_multiply<Input::tf32>();
 }
 
-// ---- Y = A B as kernels do it: cp.async, ldmatrix, mma --------------------------------------------------------------
+// ---- Y = A B as kernels do it: cp.async, ldmatrix, mma ----------------------------------------------------
 
 constexpr int M = 32, N = 32, K = 64, step = 16;
 struct Stages {

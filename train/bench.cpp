@@ -12,13 +12,17 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 void print_row(const Json& r) {
-  const bool memory = r.contains("gb_per_s");
   const std::string count = r.contains("count") ? std::to_string(r["count"].get<int>()) + " x " : "";
   const std::string shape = r.contains("shape") ? r["shape"].get<std::string>() : "sum over the model";
-  std::printf("%-14s %5s%-24s %-16s %3d %9.3f %8.1f %-7s %5.1f %%\n", r["layer"].get<std::string>().c_str(),
-              count.c_str(), shape.c_str(), r["pass"].get<std::string>().c_str(), r["rung"].get<int>(),
-              r["ms"].get<double>(), r[memory ? "gb_per_s" : "gflop_per_s"].get<double>(),
-              memory ? "GB/s" : "GFLOP/s", 100 * r["share"].get<double>());
+  std::printf("%-14s %5s%-24s %-16s %3d %9.3f", r["layer"].get<std::string>().c_str(), count.c_str(),
+              shape.c_str(), r["pass"].get<std::string>().c_str(), r["rung"].get<int>(),
+              r["ms"].get<double>());
+  for (const char* rate : {"gflop_per_s", "gb_per_s"})
+    r.contains(rate) ? std::printf(" %9.1f", r[rate].get<double>()) : std::printf(" %9s", "");
+  std::printf("  %5.1f %%", 100 * r["share"].get<double>());
+  if (r.contains("of_library"))
+    std::printf("  %5.1f %%", 100 * r["of_library"].get<double>());
+  std::printf("\n");
 }
 
 void print_text(const Json& j) {
@@ -28,7 +32,8 @@ void print_text(const Json& j) {
                 << '\n';
   for (const char* group : {"layers", "sums"})
     if (j.contains(group)) {
-      std::printf("\n%-14s %-29s %-16s rung %8s %16s  of peak\n", "layer", "shape", "pass", "ms", "rate");
+      std::printf("\n%-14s %-29s %-16s rung %8s %9s %9s  of peak  of library\n", "layer", "shape", "pass",
+                  "ms", "GFLOP/s", "GB/s");
       for (const Json& row : j[group]) print_row(row);
     }
 }
@@ -82,8 +87,9 @@ void declare_bench(CLI::App& program) {
   layers->add_flag("--all-rungs", o->all_rungs, "every variant of each kernel; the simplest are slow");
   layers->add_option("--only", o->only, "only lines that contain this, e.g. 'conv2d 3x3'");
   o = options();
-  add_model_options(*add_bench(*bench, "step", "forward, backward and SGD on random images", o, bench_step),
-                    *o);
+  auto* step = add_bench(*bench, "step", "forward, backward and SGD on random images", o, bench_step);
+  add_model_options(*step, *o);
+  step->add_flag("--graph", o->graph, "on a GPU: record the step once (CUDA graph) and replay it");
   o = options();
   add_model_options(*add_bench(*bench, "infer", "evaluation mode on random images", o, bench_infer), *o);
   o = options();

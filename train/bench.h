@@ -1,7 +1,7 @@
 // lucida bench: what this machine can do and how much of it the kernels use.
 //
 // Read next:  train/bench_peak.cpp     the machine: multiply-adds a second, memory bandwidth, quiet cores
-//             train/bench_layers.cpp   every layer shape of a model, each pass alone
+//             train/bench_layers.cpp   every layer shape of a model, each pass alone, into bench_table.h
 //             train/bench_step.cpp     a whole training step, inference
 //             train/bench_loader.cpp   reading images
 #pragma once
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/device.h"
 #include "models/resnet_cam.h"
 #include "train/options.h"
 
@@ -24,7 +25,7 @@ struct BenchOptions {
   int64_t images = 0;
   double quiet_seconds = 1;
   float alpha = 5;
-  bool all_rungs = false, json = false;
+  bool all_rungs = false, graph = false, json = false;
 
   ResNetOptions network() const {
     return {.depth = resnet_depth(model),
@@ -71,6 +72,28 @@ std::vector<double> seconds_of(int repeats, QuietCores& cores, Body&& body) {
   std::sort(seconds.begin(), seconds.end());
   return seconds;
 }
+
+// Seconds of one call on a device: after a warm-up, `repeats` times as many calls in a row as take at least
+// 2 ms, over their number; so neither the start of a kernel nor waiting for its end counts.
+template <class Body>
+std::vector<double> seconds_on(Device device, int repeats, Body&& body) {
+  const auto time_of = [&](int64_t calls) {
+    synchronize(device);
+    const auto start = std::chrono::steady_clock::now();
+    for (int64_t i = 0; i < calls; ++i) body();
+    synchronize(device);
+    return seconds_since(start);
+  };
+  time_of(1);
+  int64_t calls = 1;
+  while (time_of(calls) < 2e-3 && calls < 1 << 16) calls *= 2;
+  std::vector<double> seconds;
+  for (int i = 0; i < repeats; ++i) seconds.push_back(time_of(calls) / double(calls));
+  std::sort(seconds.begin(), seconds.end());
+  return seconds;
+}
+
+std::string text_of(Device);  // "cpu", "cuda:0: NVIDIA A100 ..."
 
 nlohmann::ordered_json bench_layers(const BenchOptions&);
 nlohmann::ordered_json bench_step(const BenchOptions&);

@@ -2,13 +2,12 @@
 #include <cmath>
 #include <fstream>
 
-#include "engine/autograd.h"
 #include "engine/memory.h"
-#include "engine/optimizer.h"
 #include "engine/parallel.h"
 #include "engine/random.h"
-#include "layers/losses/bce.h"
-#include "train/bench.h"
+#include "train/bench_table.h"
+#include "train/feed.h"
+#include "train/step.h"
 
 namespace lucida {
 namespace {
@@ -31,17 +30,16 @@ bool reset_peak_resident() {
   return bool(file);
 }
 
-struct RandomBatch {
-  Tensor images, labels;
-};
-
-RandomBatch random_batch(const BenchOptions& o) {
+Batch random_batch(const BenchOptions& o, Device device) {
   const Random random(1, Stream::test);
-  RandomBatch b{Tensor::empty({o.batch, o.image_size, o.image_size, 3}), Tensor::empty({o.batch, o.classes})};
-  for (int64_t i = 0; i < b.images.count(); ++i) b.images.data()[i] = random.uniform(-2, 2, uint64_t(i));
-  for (int64_t i = 0; i < b.labels.count(); ++i)
-    b.labels.data()[i] = float(random.below(8, uint64_t(i), 1) == 0);
-  return b;
+  const Tensor images = Tensor::empty({o.batch, o.image_size, o.image_size, 3}),
+               labels = Tensor::empty({o.batch, o.classes});
+  for (int64_t i = 0; i < images.count(); ++i) images.data()[i] = random.uniform(-2, 2, uint64_t(i));
+  for (int64_t i = 0; i < labels.count(); ++i) labels.data()[i] = float(random.below(8, uint64_t(i), 1) == 0);
+  Batch batch;
+  batch.images = network_input(images, device);
+  batch.labels = labels.on(device);
+  return batch;
 }
 
 double forward_flops(ResNetCam& model, int image_size) {
@@ -54,73 +52,94 @@ double forward_flops(ResNetCam& model, int image_size) {
 struct Before {
   double flops, resident_mib;
   bool peak_was_reset;
+  double tensor_mib;
 };
 
 Before look_before(const BenchOptions& o, ResNetCam& model) {
-  const Before before{forward_flops(model, o.image_size), resident_mib("VmRSS"), reset_peak_resident()};
-  reset_peak({});
+  const Device device = model.device();
+  const Before before{forward_flops(model, o.image_size), resident_mib("VmRSS"), reset_peak_resident(),
+                      double(memory_use(device).current) / (1 << 20)};
+  reset_peak(device);
   return before;
 }
 
-Json report(const BenchOptions& o, const std::vector<double>& seconds, double peak_mib, const Before& before,
-            const QuietCores& cores) {
-  std::vector<double> rates;
-  for (const double s : seconds) rates.push_back(o.batch / s);
-  return {{"images_per_s", rates.front()},
-          {"median_images_per_s", rates[rates.size() / 2]},
-          {"peak_mib", peak_mib},
+// Memory beyond what was there before: resident memory of the process, on a GPU its tensors.
+Json memory_of(const Before& before, Device device) {
+  const double peak = double(memory_use(device).peak) / (1 << 20);
+  if (device.kind != Device::cpu)
+    return {{"peak_mib", peak - before.tensor_mib}, {"tensor_peak_mib", peak}};
+  return {{"peak_mib", resident_mib("VmHWM") - before.resident_mib},
           {"peak_was_reset", before.peak_was_reset},
-          {"tensor_peak_mib", double(memory_use({}).peak) / (1 << 20)},
-          {"forward_gflop_per_image", before.flops / 1e9},
-          {"peak_gflops", cores.best_gflops()},
-          {"model", o.model},
-          {"variant", o.variant},
-          {"output_stride", o.output_stride},
-          {"batch", o.batch},
-          {"image_size", o.image_size},
-          {"classes", o.classes},
-          {"threads", threads()},
-          {"repeats", o.repeats},
-          {"seconds_waited_for_quiet_cores", cores.seconds_waited()}};
+          {"tensor_peak_mib", peak}};
 }
 
-// `run` once to warm up and `repeats` times, with the resident memory beyond what was there before the first.
+// `run` once or more to warm up and `repeats` times.
 template <class Run>
-Json measure(const BenchOptions& o, const Before& before, Run&& run) {
-  QuietCores cores(o.quiet_seconds);
-  const std::vector<double> seconds = seconds_of(o.repeats, cores, run);
-  const double peak_mib = resident_mib("VmHWM") - before.resident_mib;
-  return report(o, seconds, peak_mib, before, cores);
+Json measure(const BenchOptions& o, Device device, const Before& before, Run&& run) {
+  Json machine;
+  std::vector<double> seconds;
+  if (device.kind == Device::cpu) {
+    QuietCores cores(o.quiet_seconds);
+    seconds = seconds_of(o.repeats, cores, run);
+    machine = {{"threads", threads()},
+               {"peak_gflops", cores.best_gflops()},
+               {"seconds_waited_for_quiet_cores", cores.seconds_waited()}};
+  } else {
+    seconds = seconds_on(device, o.repeats, run);
+    const Peaks peaks = peaks_of(device, precision());
+    machine = {{"peak_gflops", peaks.gflops}, {"peaks_from", peaks.source}};
+  }
+  Json j = {{"images_per_s", o.batch / seconds.front()},
+            {"median_images_per_s", o.batch / seconds[seconds.size() / 2]}};
+  j.update(memory_of(before, device));
+  j.update(Json{{"forward_gflop_per_image", before.flops / 1e9},
+                {"device", text_of(device)},
+                {"precision", o.compute.precision},
+                {"model", o.model},
+                {"variant", o.variant},
+                {"output_stride", o.output_stride},
+                {"batch", o.batch},
+                {"image_size", o.image_size},
+                {"classes", o.classes},
+                {"repeats", o.repeats}});
+  j.update(machine);
+  return j;
 }
 
 }  // namespace
 
+std::string text_of(Device device) {
+  std::ostringstream text;
+  text << device;
+  if (const DeviceRuntime* runtime = runtime_of(device.kind))
+    text << ": " << runtime->describe(device.index);
+  return text.str();
+}
+
 Json bench_step(const BenchOptions& o) {
   const Device device = o.compute.apply();
   ResNetCam model(o.network());
+  move_to(named_tensors(model), device);
   const Before before = look_before(o, model);  // gradients, moments and activations come on top
   ParameterArena arena(
       named_tensors(model), [](const NamedTensor&) { return ParameterOptions{}; }, device);
   Optimizer optimizer(arena, {.kind = OptimizerOptions::sgd, .momentum = 0.9f});
-  const RandomBatch batch = random_batch(o);
-  return measure(o, before, [&] {
-    arena.begin_step();
-    Tape tape;
-    const Tensor logits = model(batch.images, Mode::train).logits;
-    const Tensor loss = weighted_bce(logits, batch.labels, {});
-    require(std::isfinite(loss.item()), "bench step: the loss is no longer finite");
-    tape.backward(loss);
-    arena.finish_gradients();
-    optimizer.step(1e-3);
+  TrainingStep step(
+      {.model = model, .arena = arena, .optimizer = optimizer, .loss = loss_named("bce"), .record = o.graph});
+  const Batch batch = random_batch(o, device);
+  return measure(o, device, before, [&] {
+    step.queue(batch, 1, 1e-3);
+    require(std::isfinite(step.loss()), "bench step: the loss is no longer finite");
   });
 }
 
 Json bench_infer(const BenchOptions& o) {
-  o.compute.apply();
+  const Device device = o.compute.apply();
   ResNetCam model(o.network());
+  move_to(named_tensors(model), device);
   const Before before = look_before(o, model);
-  const RandomBatch batch = random_batch(o);
-  return measure(o, before, [&] {
+  const Batch batch = random_batch(o, device);
+  return measure(o, device, before, [&] {
     const Tensor logits = model(batch.images, Mode::eval).logits;
     require(std::isfinite(logits.to_host()[0]), "bench infer: the logits are not finite");
   });

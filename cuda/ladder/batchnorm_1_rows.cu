@@ -1,7 +1,7 @@
 // BatchNorm, rung 1: one block for 32 channels, its warps share the rows.
 //   math      layers/batchnorm.h; the variance in two passes. Values are taken relative to the channel's first
 //             one, so that float's 24 bits hold deviations even when |mean| is far above them
-//   mapping   sums: lane = channel, warp = row modulo 32; a warp's request is 128 bytes of one row. (A block for
+//   mapping   sums: lane = channel, warp = row modulo 8; a warp's request is 128 bytes of one row. (A block for
 //             a single channel would fetch a 32-byte sector for every 4 bytes.) normalize, apply: one thread an
 //             element, its channel is i % channels
 //   traffic   forward 3 reads + 1 write, backward 4 reads + 1 write, 4 bytes a lane (bf16: 2)
@@ -17,7 +17,7 @@ namespace {
 
 template <class T>
 using Sizes = typename BatchNormKernelsOf<T>::Sizes;
-constexpr int lanes = 32, warps = 32, element_threads = 256;
+constexpr int lanes = 32, warps = 8, element_threads = 256;
 struct Smem {
   float sum[warps][lanes];
 };

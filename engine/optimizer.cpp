@@ -19,16 +19,19 @@ void restore(const Safetensors& state, const std::string& file, const std::strin
   copy_memory(into.data(), into.device(), values.data(), Device{}, values.size() * sizeof(float));
 }
 
-// Calls f(first, count, options) for each run of neighbouring segments with equal options. Padding between
-// segments is zero in weight and gradient and stays zero.
+// Calls f(first, count, options) for each run of neighbouring segments that are updated alike; without any
+// decay a whole backbone is one. Padding between segments is zero in weight and gradient and stays zero.
 template <class F>
-void each_run(const ParameterArena& arena, F f) {
+void each_run(const ParameterArena& arena, bool any_decay, F f) {
   const auto& segments = arena.segments();
+  const auto options = [&](size_t i) {
+    return ParameterOptions{segments[i].options.lr_scale, any_decay && segments[i].options.decay};
+  };
   for (size_t i = 0; i < segments.size();) {
     size_t j = i + 1;
-    while (j < segments.size() && segments[j].options == segments[i].options) ++j;
+    while (j < segments.size() && options(j) == options(i)) ++j;
     const int64_t end = j < segments.size() ? segments[j].first : arena.count();
-    f(segments[i].first, end - segments[i].first, segments[i].options);
+    f(segments[i].first, end - segments[i].first, options(i));
     i = j;
   }
 }
@@ -62,7 +65,7 @@ void Optimizer::step(double lr) {
   const auto& kernels = kernels_for<OptimizerKernels>(arena_.values().device());
   const float* g = arena_.gradients().data();
   float* w = arena_.values().data();
-  each_run(arena_, [&](int64_t first, int64_t count, ParameterOptions p) {
+  each_run(arena_, options_.weight_decay != 0, [&](int64_t first, int64_t count, ParameterOptions p) {
     const float decay = p.decay ? options_.weight_decay : 0.0f;
     const OptimizerKernels::Step s{count, float(lr * double(p.lr_scale)), decay, steps_};
     if (options_.kind == OptimizerOptions::sgd)

@@ -87,8 +87,9 @@ void declare_bench(CLI::App& program) {
   layers->add_flag("--all-rungs", o->all_rungs, "every variant of each kernel; the simplest are slow");
   layers->add_option("--only", o->only, "only lines that contain this, e.g. 'conv2d 3x3'");
   o = options();
-  add_model_options(*add_bench(*bench, "step", "forward, backward and SGD on random images", o, bench_step),
-                    *o);
+  auto* step = add_bench(*bench, "step", "forward, backward and SGD on random images", o, bench_step);
+  add_model_options(*step, *o);
+  step->add_flag("--graph", o->graph, "on a GPU: record the step once (CUDA graph) and replay it");
   o = options();
   add_model_options(*add_bench(*bench, "infer", "evaluation mode on random images", o, bench_infer), *o);
   o = options();

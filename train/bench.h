@@ -25,7 +25,7 @@ struct BenchOptions {
   int64_t images = 0;
   double quiet_seconds = 1;
   float alpha = 5;
-  bool all_rungs = false, json = false;
+  bool all_rungs = false, graph = false, json = false;
 
   ResNetOptions network() const {
     return {.depth = resnet_depth(model),

@@ -124,7 +124,8 @@ Json bench_step(const BenchOptions& o) {
   ParameterArena arena(
       named_tensors(model), [](const NamedTensor&) { return ParameterOptions{}; }, device);
   Optimizer optimizer(arena, {.kind = OptimizerOptions::sgd, .momentum = 0.9f});
-  TrainingStep step({.model = model, .arena = arena, .optimizer = optimizer, .loss = loss_named("bce")});
+  TrainingStep step(
+      {.model = model, .arena = arena, .optimizer = optimizer, .loss = loss_named("bce"), .record = o.graph});
   const Batch batch = random_batch(o, device);
   return measure(o, device, before, [&] {
     step.queue(batch, 1, 1e-3);

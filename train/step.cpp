@@ -1,25 +1,87 @@
 #include "train/step.h"
 
+#include <iostream>
+
 #include "engine/autograd.h"
 #include "engine/device.h"
+#include "engine/memory.h"
 
 namespace lucida {
+namespace {
 
-void TrainingStep::gradients(const Batch& batch, int64_t epoch) {
+void copy_into(const Tensor& to, const Tensor& from) {
+  copy_memory(to.data<char>(), to.device(), from.data<char>(), from.device(),
+              size_t(from.count()) * size_of(from.dtype()));
+}
+
+}  // namespace
+
+TrainingStep::TrainingStep(Parts parts) : parts_(std::move(parts)) {
+  const Device device = parts_.model.device();
+  const DeviceRuntime* runtime = runtime_of(device.kind);
+  if (!parts_.record || (runtime && runtime->begin_recording))
+    return;
+  std::cerr << "lucida: --graph: " << device << " has no graphs; going on without\n";
+  parts_.record = false;
+}
+
+LossResult TrainingStep::gradients(const Tensor& images, const Tensor& labels, int64_t epoch) {
   parts_.arena.begin_step();
   Tape tape;
+  LossResult result;
   {
     const TimeRange range("forward");
     const LossOptions how{.epoch = int(epoch), .delta_rel = parts_.delta_rel};
-    const Tensor logits = parts_.model(batch.images, Mode::train).logits;
-    result_ = partial_label_loss(parts_.loss, logits, batch.labels, how);
+    result = partial_label_loss(parts_.loss, parts_.model(images, Mode::train).logits, labels, how);
   }
   const TimeRange range("backward");
-  tape.backward(result_.loss);
+  tape.backward(result.loss);
+  return result;
+}
+
+// False when there is no recording of this kind of batch and none can be made.
+bool TrainingStep::replay(const Batch& batch, int64_t epoch) {
+  if (!parts_.record || warm_ != batch.images.shape())
+    return false;
+  if (!recorded_ || recorded_->epoch != epoch)
+    record(batch, epoch);
+  if (!recorded_ || recorded_->images.shape() != batch.images.shape())
+    return false;
+  copy_into(recorded_->images, batch.images);
+  copy_into(recorded_->labels, batch.labels);
+  const Device device = parts_.model.device();
+  runtime_of(device.kind)->replay(device, recorded_->work.get());
+  result_ = recorded_->result;
+  ++replays_;
+  return true;
+}
+
+void TrainingStep::record(const Batch& batch, int64_t epoch) {
+  recorded_.reset();
+  result_ = {};
+  const Device device = parts_.model.device();
+  const DeviceRuntime& runtime = *runtime_of(device.kind);
+  Recorded r{epoch, Tensor::empty(batch.images.shape(), device, batch.images.dtype()),
+             Tensor::empty(batch.labels.shape(), device)};
+  runtime.begin_recording(device);
+  try {
+    r.result = gradients(r.images, r.labels, epoch);
+    r.work = runtime.end_recording(device);
+    recorded_ = std::move(r);
+  } catch (const Error& e) {
+    if (!r.work)
+      runtime.drop_recording(device);
+    std::cerr << "lucida: --graph: this step cannot be recorded, going on without: " << e.what() << '\n';
+    parts_.record = false;
+  }
 }
 
 void TrainingStep::queue(const Batch& batch, int64_t epoch, double lr) {
-  gradients(batch, epoch);
+  if (!replay(batch, epoch)) {
+    result_ = gradients(batch.images, batch.labels, epoch);
+    if (!recorded_)
+      warm_ = batch.images.shape();
+  }
   const TimeRange range("optimizer");
   if (parts_.clip > 0)
     clip_gradients(parts_.arena, parts_.clip);

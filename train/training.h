@@ -50,6 +50,7 @@ struct TrainOptions {
   uint32_t split_seed = 1200;
   std::string out;  // empty: chosen by data set and loss
   bool resume = false, overwrite = false, pictures = true;
+  bool graph = false;        // record the step and replay it
   int checkpoint_every = 0;  // steps; 0: at the end of each epoch only
   std::string config;        // all of the above as TOML
 };

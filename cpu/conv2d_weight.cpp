@@ -9,19 +9,20 @@
 //          +------+------+------+--      for each panel: gather x_f into [pixel][tile_width], then all tiles
 //          | task 2      | task 3        of 6 x tile_width
 //
-// A 1x1 kernel meets each pixel once, so reading memory takes as long as multiplying: there, and where many
-// taps meet few channels, tiles fetch what comes next while they multiply, and what lies well is not packed.
+// A 1x1 kernel meets each pixel once, so reading memory takes half as long as multiplying: there, and where
+// many taps meet few channels, tiles fetch the next block while they multiply (cpu/conv2d_weight_tile.h).
 //
 // Where dw is small, pixels are shared out too: each share has its own partial dw, and they are added in
 // order. How many shares there are depends on the sizes alone, never on the number of threads.
 //
-// Read next: cpu/conv2d_weight_gather.cpp, cpu/microkernel.h
+// Read next: cpu/conv2d_weight_gather.cpp, cpu/conv2d_weight_tile.h
 #include "cpu/conv2d_weight.h"
 
 #include <bit>
 #include <utility>
 
 #include "cpu/conv2d_taps.h"
+#include "cpu/conv2d_weight_tile.h"
 #include "cpu/gemm.h"
 #include "engine/parallel.h"
 
@@ -32,13 +33,11 @@ namespace {
 // into the second. With many taps x comes again and again: long sums in registers count more.
 constexpr int most_pixels = 384, pixels_of_one_tap = 160;
 constexpr int table = most_pixels + 1;                    // addresses of a tap
+constexpr int packed_pixels = 16;                         // whose dy stays in the first-level cache
 constexpr int packed_tile = most_pixels * tile_rows + 8;  // floats of dy for one tile, and slack
-constexpr int line = 16;                                  // floats of a cache line
 
-// Rows of more floats lie so far apart that they meet in few sets of the caches: they are packed. Measured on
-// ResNet-50, batch 16, 2 threads, Xeon with AVX-512, 2026-11: 1x1 64>256 on 56x56 1.3 times as fast as packed
-// and not fetched ahead, 128>512 on 28x28 1.2 times; unpacked, 1024>2048 would be 0.8 times as fast.
-constexpr int direct_columns = 256, direct_channels = 512;
+// dy of more channels lies so far apart that its pixels meet in few sets of the caches: it is packed.
+constexpr int direct_channels = 512;
 // With many taps a block of dy is read once for each panel, and packed rows are denser: only few channels are
 // better where they lie and fetched ahead. 3x3 64>64 on 56x56 1.03 times as fast, the 7x7 of 3>64 on 224x224
 // 1.04 times; at 128 channels and more, 0.96 times.
@@ -46,7 +45,7 @@ constexpr int direct_channels_of_taps = 64;
 
 // Enough for the cores of a desktop, and what will do; fixed, because they decide the sums.
 constexpr int64_t wanted_tasks = 16, enough_tasks = 8;
-constexpr int64_t least_pixels = 2048;  // of a share: a partial dw is written and read once for each
+constexpr int64_t least_pixels = 1500;  // of a share: a partial dw is written and read once for each
 
 // How the work is cut: `across` groups of panels, `down` groups of output channels, `shares` of pixels.
 struct Plan {
@@ -84,12 +83,6 @@ struct Block {
   std::vector<const float*> x, dy;
 };
 
-// A line of some rows, which a tile fetches for those after it.
-struct Ahead {
-  const float* const* rows;  // null: nothing to fetch
-  int64_t offset;
-};
-
 // The factors of one panel, packed or where they lie: a row of tile t is at dy + t * dy_tile.
 struct Factors {
   const float* dy;
@@ -97,6 +90,21 @@ struct Factors {
   const float* x;
   int64_t x_step;
 };
+
+// A panel with fewer columns than the kernel's vectors hold.
+void multiply_partial(MultiplyWeightTile kernel, WeightTile tile, int rows, const Panel& panel, Ahead& ahead) {
+  alignas(64) float product[tile_rows * tile_width];
+  WeightTile whole = tile;
+  whole.dw = product;
+  whole.dw_step = panel.width;
+  whole.add = false;
+  kernel(whole, ahead);
+  for (int r = 0; r < rows; ++r)
+    for (int i = 0; i < panel.count; ++i) {
+      float& to = tile.dw[r * tile.dw_step + i];
+      to = product[r * panel.width + i] + (tile.add ? to : 0.0f);
+    }
+}
 
 // One rectangle of dw over one share of the pixels.
 struct Task {
@@ -112,131 +120,111 @@ struct Task {
   bool packs_dy() const { return channels > (one_tap() ? direct_channels : direct_channels_of_taps); }
   int tiles() const { return (last_channel - first_channel + tile_rows - 1) / tile_rows; }
 
-  // One address more than there are pixels: the block before, which fetches this one, may have one more.
-  Block block_of(int64_t first, int64_t last) const {
-    const int taps = image.grid.count(), pixels = int(last - first);
-    Block block{pixels, std::vector<const float*>(size_t(taps) * table), std::vector<const float*>(table)};
-    image.grid.addresses(first, pixels, table, block.x.data());
-    for (size_t end = size_t(pixels); end < block.x.size(); end += table) block.x[end] = block.x[end - 1];
-    for (int p = 0; p <= pixels; ++p) block.dy[size_t(p)] = dy + (std::min(first + p, last - 1)) * channels;
-    return block;
+  Panel panel_at(int64_t i) const {
+    const int column = int(i * tile_width), width = panel_width(columns, column);
+    return {column, std::min(width, columns - column), width};
+  }
+
+  void look_up(int64_t first, int64_t last, Block& block) const {
+    block.pixels = int(last - first);
+    block.x.resize(size_t(image.grid.count()) * table);
+    block.dy.resize(table);
+    image.grid.addresses(first, block.pixels, table, block.x.data());
+    for (int p = 0; p < block.pixels; ++p) block.dy[size_t(p)] = dy + (first + p) * channels;
   }
 
   // packed[tile][pixel][tile_rows]. Eight floats are copied for six: the two behind them are overwritten by
   // the next pixel or lie in the slack behind the tile.
   void pack_dy(const Block& block, float* packed) const {
     constexpr int copied = 8;
-    for (int p = 0; p < block.pixels; ++p) {
-      const float* const from = block.dy[size_t(p)];
-      float* to = packed + p * tile_rows;
-      int o = first_channel;
-      for (; o + copied <= last_channel; o += tile_rows, to += packed_tile)
-        std::memcpy(to, from + o, copied * sizeof(float));
-      for (; o < last_channel; o += tile_rows, to += packed_tile)
-        std::copy(from + o, from + std::min(o + tile_rows, last_channel), to);
+    for (int first = 0; first < block.pixels; first += packed_pixels) {
+      const int last = std::min(first + packed_pixels, block.pixels);
+      float* to = packed + first * tile_rows;
+      for (int o = first_channel; o < last_channel; o += tile_rows, to += packed_tile)
+        if (o + copied <= last_channel)
+          for (int p = first; p < last; ++p)
+            std::memcpy(to + (p - first) * tile_rows, block.dy[size_t(p)] + o, copied * sizeof(float));
+        else
+          for (int p = first; p < last; ++p)
+            std::copy(block.dy[size_t(p)] + o, block.dy[size_t(p)] + std::min(o + tile_rows, last_channel),
+                      to + (p - first) * tile_rows);
     }
   }
 
-  // Four tiles fetch one line of all rows: of the next panel's x, then of this panel's part of the next dy.
-  Ahead ahead(const Block& now, const Block& next, int64_t panel, int tile) const {
-    const bool last = panel + 1 == last_panel;
-    const Block& block = last ? next : now;
-    const int column = int((last ? first_panel : panel + 1) * tile_width), fetched = tile / 4 * line;
-    const int64_t first_row = tile % 4 * (now.pixels / 4);
-    const int width = std::min(tile_width, columns - column);
-    if (block.pixels > 0 && fetched < width)
-      return {block.x.data() + first_row, column + fetched};
-    const int64_t part = panel - first_panel, parts = last_panel - first_panel;
-    const int64_t lines = (last_channel - first_channel + line - 1) / line;
-    const int64_t i = lines * part / parts + (fetched - width + line - 1) / line;
-    if (next.pixels > 0 && fetched >= width && i < lines * (part + 1) / parts)
-      return {next.dy.data() + first_row, first_channel + i * line};
-    return {nullptr, 0};
-  }
-
-  // Many taps, few channels: taps read much the same x, so all tiles of a block fetch, four tiles a line, its
-  // successor's dy and what only the last tap reads there.
-  Ahead ahead_of_taps(const Block& now, const Block& next, int64_t panel, int tile) const {
-    const int64_t turn = (panel - first_panel) * tiles() + tile, first_row = turn % 4 * (now.pixels / 4);
-    const int64_t dy_lines = (last_channel - first_channel + line - 1) / line;
-    const int64_t i = turn / 4, offset = (i - dy_lines) * line;
-    const int64_t last_tap = (std::min<int64_t>(last_panel * tile_width, columns) - 1) / image.depth;
-    if (next.pixels == 0 || offset >= image.depth || packs_dy())
-      return {nullptr, 0};
-    if (i < dy_lines)
-      return {next.dy.data() + first_row, first_channel + i * line};
-    return {next.x.data() + last_tap * table + first_row, offset};
+  // What is worth fetching of a block. Taps read much the same x: there, only what the last one reads.
+  Ahead ahead_of(const Block& block) const {
+    const int pixels = packs_dy() && !one_tap() ? 0 : block.pixels;
+    const int64_t first = first_panel * tile_width,
+                  last = std::min<int64_t>(last_panel * tile_width, columns),
+                  last_tap = (last - 1) / image.depth;
+    const RowParts x{block.x.data() + last_tap * table, pixels, one_tap() ? first : 0,
+                     one_tap() ? last : image.depth};
+    return {x, {block.dy.data(), pixels, first_channel, last_channel}};
   }
 
   // All tiles of one panel: adds a block's pixels to dw.
-  void multiply_panel(const Block& now, const Block& next, int64_t panel, const Factors& f,
-                      bool from_dw) const {
-    const int column = int(panel * tile_width), width = panel_width(columns, column),
-              count = std::min(width, columns - column);
-    static const float zeros[tile_width] = {};
-    const float* none[tile_rows];
-    std::fill(none, none + tile_rows, zeros);
-    const Segment all{0, 0, now.pixels};
+  void multiply_panel(const Panel& panel, int pixels, const Factors& f, bool add, Ahead& ahead) const {
     for (int t = 0; t < tiles(); ++t) {
       const int o = first_channel + t * tile_rows, rows = std::min(tile_rows, last_channel - o);
-      const float* a[tile_rows];
-      float* c[tile_rows];
-      for (int r = 0; r < rows; ++r) {
-        a[r] = f.dy + t * f.dy_tile + r;
-        c[r] = dw + int64_t{o + r} * columns;
-      }
-      TileProduct tile{a, 0, f.dy_step, {&all, 1}, f.x, from_dw ? c : none, from_dw ? column : 0, c, column};
-      const Ahead fetch = one_tap() ? ahead(now, next, panel, t) : ahead_of_taps(now, next, panel, t);
-      tile.b_step = f.x_step;
-      tile.ahead = fetch.rows ? fetch.rows : now.dy.data();  // nothing to fetch: what is read anyway
-      tile.ahead_offset = fetch.rows ? fetch.offset : o;
-      const MultiplyTile kernel =
-          (fetch.rows || f.x_step != width ? tile_kernel<true> : tile_kernel<false>)(rows,
-                                                                                     width / simd::lanes);
-      if (count == width)
-        kernel(tile);
+      const WeightTile tile{f.dy + t * f.dy_tile,
+                            f.dy_step,
+                            f.x,
+                            f.x_step,
+                            pixels,
+                            dw + int64_t{o} * columns + panel.column,
+                            columns,
+                            add};
+      const MultiplyWeightTile kernel = weight_tile_kernel(rows, panel.width / simd::lanes);
+      if (panel.count == panel.width)
+        kernel(tile, ahead);
       else
-        multiply_edge(kernel, tile, rows, count);
+        multiply_partial(kernel, tile, rows, panel, ahead);
     }
   }
 
-  void run_block(const Block& now, const Block& next, float* packed_dy, bool from_dw) const {
+  // Adds a block to dw and fetches what `ahead` says.
+  void run_block(const Block& block, float* packed_dy, bool add, Ahead& ahead) const {
     alignas(64) float packed[most_pixels * tile_width];
-    Factors f{now.dy[0] + first_channel, tile_rows, channels, nullptr, 0};
+    Factors f{block.dy[0] + first_channel, tile_rows, channels, nullptr, 0};
     if (packed_dy) {
-      pack_dy(now, packed_dy);
+      pack_dy(block, packed_dy);
       f = {packed_dy, packed_tile, tile_rows, nullptr, 0};
     }
-    const bool direct = in_order(image.grid) && columns <= direct_columns;
-    for (int64_t panel = first_panel; panel < last_panel; ++panel) {
-      const int column = int(panel * tile_width), width = panel_width(columns, column),
-                count = std::min(width, columns - column);
-      if (direct && count == width) {
-        f.x = now.x[0] + column;
+    const int64_t runs = (block.pixels + fetch_pixels - 1) / fetch_pixels;
+    ahead.spread(runs * tiles() * (last_panel - first_panel));
+    for (int64_t i = first_panel; i < last_panel; ++i) {
+      const Panel panel = panel_at(i);
+      if (in_order(image.grid) && columns == panel.count && columns == panel.width) {
+        f.x = block.x[0];
         f.x_step = columns;
       } else {
-        gather_panel(now.x.data(), table, now.pixels, image.depth, {column, count, width}, packed);
+        gather_panel(block.x.data(), table, block.pixels, image.depth, panel, packed);
         f.x = packed;
-        f.x_step = width;
+        f.x_step = panel.width;
       }
-      multiply_panel(now, next, panel, f, from_dw);
+      multiply_panel(panel, block.pixels, f, add, ahead);
     }
   }
 
   void run(int64_t first_pixel, int64_t last_pixel) const {
     const int64_t all = last_pixel - first_pixel, most = one_tap() ? pixels_of_one_tap : most_pixels,
                   blocks = (all + most - 1) / most;
-    const auto block = [&](int64_t i) {
-      return i == blocks ? Block{}
-                         : block_of(first_pixel + all * i / blocks, first_pixel + all * (i + 1) / blocks);
+    std::vector<float> packed_dy(packs_dy() ? size_t(tiles()) * packed_tile : 0);
+    Block now, next;
+    const auto look_up_block = [&](int64_t i, Block& block) {
+      look_up(first_pixel + all * i / blocks, first_pixel + all * (i + 1) / blocks, block);
     };
-    const bool packs = packs_dy();
-    std::vector<float> packed_dy(packs ? size_t(tiles()) * packed_tile : 0);
-    Block now = block(0);
+    look_up_block(0, now);
+    Ahead first = ahead_of(now);
+    first.spread(1);
+    first.fetch();
     for (int64_t i = 0; i < blocks; ++i) {
-      Block next = block(i + 1);
-      run_block(now, next, packs ? packed_dy.data() : nullptr, accumulate || i > 0);
-      now = std::move(next);
+      next.pixels = 0;
+      if (i + 1 < blocks)
+        look_up_block(i + 1, next);
+      Ahead ahead = ahead_of(next);
+      run_block(now, packs_dy() ? packed_dy.data() : nullptr, accumulate || i > 0, ahead);
+      std::swap(now, next);
     }
   }
 };

@@ -3,7 +3,6 @@
 //   c[r][:] = start + sum over segments, over k in the segment:  a_r[k] * b[k][:]
 //
 //                       b   [k][width]         packed, one row of b after another, all segments in order
-//                                              (rows may lie apart in a streamed tile)
 //                       |||||||||||||
 //   a  k ->             vvvvvvvvvvvvv          a step k: `vectors` loads of b, then for each row one
 //   row 0 . . . . .  -> [   tile    ]          broadcast of a and `vectors` fused multiply-adds
@@ -47,11 +46,6 @@ struct TileProduct {
   float* const* c;  // addresses of the rows
   int64_t column;
   bool past_caches = false;  // store c by store_past_caches()
-  // Streamed tiles only: floats from one row of b to the next, and what every fourth step fetches into the
-  // second-level cache for tiles to come: ahead[0][ahead_offset], then ahead[1][ahead_offset], ...
-  int64_t b_step = 0;
-  const float* const* ahead = nullptr;
-  int64_t ahead_offset = 0;
 };
 
 // One k. A function instead of a lambda that is called twice: sum stays in registers.
@@ -67,7 +61,7 @@ template <int Rows, int Vectors>
   });
 }
 
-template <int Rows, int Vectors, bool Streamed>
+template <int Rows, int Vectors>
 [[gnu::noinline]] void multiply_tile(const TileProduct& t) {
   using namespace simd;
   Vec sum[Rows][Vectors];
@@ -75,22 +69,14 @@ template <int Rows, int Vectors, bool Streamed>
     unrolled<Vectors>([&](auto v) { sum[r][v] = load(t.start[r] + t.start_column + v * lanes); });
   });
   const float* b = t.b;
-  const int64_t step = t.step, b_step = Streamed ? t.b_step : Vectors * lanes;
-  const float* const* ahead = t.ahead;
+  const int64_t step = t.step;
   for (const Segment& segment : t.segments) {
     const float* row[Rows];
     unrolled<Rows>([&](auto r) { row[r] = t.a[segment.tap * t.tap_stride + r] + segment.offset; });
     const int64_t end = segment.length * step;
-    int64_t k = 0;
-    if constexpr (Streamed)
-      for (; k + 4 * step <= end; k += 4 * step) {
-        // Not inside a lambda: GCC 12 drops one that does nothing else.
-        __builtin_prefetch(*ahead++ + t.ahead_offset, 0, 2);
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; ++i, b += b_step) multiply_step<Rows, Vectors>(sum, row, k + i * step, b);
-      }
-#pragma GCC unroll 4
-    for (; k != end; k += step, b += b_step) multiply_step<Rows, Vectors>(sum, row, k, b);
+    for (int64_t k = 0; k != end; k += step, b += Vectors * lanes)
+      multiply_step<Rows, Vectors>(sum, row, k, b);
   }
   const auto put = [&](auto write) {
     unrolled<Rows>(
@@ -105,11 +91,10 @@ template <int Rows, int Vectors, bool Streamed>
 using MultiplyTile = void (*)(const TileProduct&);
 
 // The kernel for a tile of 1 ... tile_rows rows and 1 ... tile_vectors vectors.
-template <bool Streamed = false>
-MultiplyTile tile_kernel(int rows, int vectors) {
+inline MultiplyTile tile_kernel(int rows, int vectors) {
   static constexpr auto table = []<int... I>(std::integer_sequence<int, I...>) {
     return std::array<MultiplyTile, sizeof...(I)>{
-        multiply_tile<I / tile_vectors + 1, I % tile_vectors + 1, Streamed>...};
+        multiply_tile<I / tile_vectors + 1, I % tile_vectors + 1>...};
   }
   (std::make_integer_sequence<int, tile_rows * tile_vectors>{});
   return table[size_t((rows - 1) * tile_vectors + vectors - 1)];

@@ -18,8 +18,8 @@ Tensor global_average(const Tensor& x);  // x [N,H,W,C] -> f32 [N,C], also where
 
 struct PoolSizes {
   int n, h, w, c, kernel, stride, pad;
-  int out_h() const { return (h + 2 * pad - kernel) / stride + 1; }
-  int out_w() const { return (w + 2 * pad - kernel) / stride + 1; }
+  constexpr int out_h() const { return (h + 2 * pad - kernel) / stride + 1; }
+  constexpr int out_w() const { return (w + 2 * pad - kernel) / stride + 1; }
 };
 
 template <class T>

@@ -95,7 +95,19 @@ class ThreadOrder {
   emulate::Order before_;
 };
 
-// f with every rung of every device that is present; emulated ones under each thread order in `orders`.
+class UsePrecision {  // products are computed in it while it lives
+ public:
+  explicit UsePrecision(Precision p) : before_(precision()) { set_precision(p); }
+  ~UsePrecision() { set_precision(before_); }
+  UsePrecision(const UsePrecision&) = delete;
+  UsePrecision& operator=(const UsePrecision&) = delete;
+
+ private:
+  Precision before_;
+};
+
+// f with every rung of every device that is present; emulated ones under each thread order in `orders`. Rungs that
+// round their inputs to tf32 run only under that precision: no other result would be as close as f32 tests ask for.
 template <class Kernels>
 void for_each_variant(const std::function<void(Device)>& f, int at_least = 2,
                       std::span<const emulate::Order> orders = emulate::all_orders) {
@@ -113,6 +125,8 @@ void for_each_variant(const std::function<void(Device)>& f, int at_least = 2,
   };
   for (const Variant<Kernels>& v : every<Kernels>()) {
     if (v.device == Device::cuda && !has_device(v.device))
+      continue;
+    if (v.use == Use::tf32 && precision() != Precision::tf32)
       continue;
     for (const emulate::Order order : v.device == Device::emulated ? orders : orders.first(1)) {
       const ThreadOrder turns(order);

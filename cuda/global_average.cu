@@ -1,0 +1,98 @@
+// Global average, 16 bytes of channels a lane.
+//   math      y[n,c] = mean over pixels of x[n,.,.,c],  dx = dy / (H*W)
+//   mapping   a block takes up to 32 lanes of channels of one image. Thread t holds lane t % lanes and every
+//             (threads / lanes)-th pixel: with few channels a warp reads several pixels at once, which lie side
+//             by side. Forward: rows of threads are added in shared memory, in order. Backward: dy is read once,
+//             divided once and written to every pixel
+//   traffic   forward one read of x, backward one write of dx
+//   roofline  memory
+//   weak spot the last addition is made by one row of threads
+#include "cuda/pool_lanes.cuh"
+#include "layers/pool.h"
+
+namespace lucida {
+namespace {
+
+using namespace pool;
+constexpr int forward_threads = 256, backward_threads = 64, most_lanes = 32;
+
+// The lanes that the block has, its image and first channel; this thread's channel and first pixel.
+struct Share {
+  int lanes, rows, n, channel, pixel;
+};
+template <int W>
+__device__ Share my_share(int c) {
+  const int all = c / W, chunks = (all + most_lanes - 1) / most_lanes, chunk = int(blockIdx.x) % chunks;
+  const int lanes = min(all, most_lanes), rows = int(blockDim.x) / lanes, t = int(threadIdx.x);
+  return {lanes, rows, int(blockIdx.x) / chunks, (chunk * most_lanes + t % lanes) * W, t / lanes};
+}
+Grid grid_for(int n, int c, int w, int threads) {
+  return {dim3(unsigned(n * blocks_for(c / w, most_lanes))), dim3(unsigned(threads))};
+}
+
+template <int W>
+struct Sums {
+  Channels<W> of_thread[forward_threads];
+};
+
+template <class T, int W>
+__global__ void __launch_bounds__(forward_threads) forward_kernel(int hw, int c, const T* x, float* y) {
+  Sums<W>& s = shared<Sums<W>>();
+  const Share my = my_share<W>(c);
+  const bool works = my.pixel < my.rows && my.channel < c;
+  Channels<W> sum{};
+  for (int p = my.pixel; works && p < hw; p += my.rows) {
+    const Channels<W> v = load<W>(x + (int64_t(my.n) * hw + p) * c + my.channel);
+    for (int k = 0; k < W; ++k) sum.value[k] += v.value[k];
+  }
+  store(s.of_thread[threadIdx.x].value, sum);
+  __syncthreads();
+  if (my.pixel > 0 || my.channel >= c)
+    return;
+  for (int row = 1; row < my.rows && row < hw; ++row) {
+    const Channels<W> v = load<W>(s.of_thread[row * my.lanes + int(threadIdx.x)].value);
+    for (int k = 0; k < W; ++k) sum.value[k] += v.value[k];
+  }
+  for (float& v : sum.value) v /= float(hw);
+  store(y + int64_t(my.n) * c + my.channel, sum);
+}
+
+template <class T, int W>
+__global__ void __launch_bounds__(backward_threads)
+    backward_kernel(int hw, int c, const float* dy, GradSlotOf<T> dx) {
+  const Share my = my_share<W>(c);
+  if (my.pixel >= my.rows || my.channel >= c)
+    return;
+  Channels<W> d = load<W>(dy + int64_t(my.n) * c + my.channel);
+  for (float& v : d.value) v /= float(hw);
+  for (int p = my.pixel; p < hw; p += my.rows) add_to(dx, (int64_t(my.n) * hw + p) * c + my.channel, d);
+}
+
+template <class T>
+void forward(int n, int hw, int c, const T* x, float* y) {
+  constexpr int size = Pack<T>::size;
+  if (channels_a_lane<T>(c, x) > 1 && aligned_for_packs(y))
+    launch("global average forward", grid_for(n, c, size, forward_threads), forward_kernel<T, size>, hw, c, x,
+           y);
+  else
+    launch("global average forward", grid_for(n, c, 1, forward_threads), forward_kernel<T, 1>, hw, c, x, y);
+}
+
+template <class T>
+void backward(int n, int hw, int c, const float* dy, GradSlotOf<T> dx) {
+  constexpr int size = Pack<T>::size;
+  if (channels_a_lane<T>(c, dx.data) > 1 && aligned_for_packs(dy))
+    launch("global average backward", grid_for(n, c, size, backward_threads), backward_kernel<T, size>, hw, c,
+           dy, dx);
+  else
+    launch("global average backward", grid_for(n, c, 1, backward_threads), backward_kernel<T, 1>, hw, c, dy,
+           dx);
+}
+
+template <class T>
+const GlobalAverageKernelsOf<T> table{forward<T>, backward<T>};
+const Provide<GlobalAverageKernels> provide{{this_device, 1, "16 bytes a lane", &table<float>}};
+const Provide<GlobalAverageKernelsOf<Bf16>> provide_bf16{{this_device, 1, "16 bytes a lane", &table<Bf16>}};
+
+}  // namespace
+}  // namespace lucida

@@ -1,0 +1,219 @@
+// Max pooling, 16 bytes of channels a lane. 3x3 windows at stride 2, those of ResNet, share what they have in
+// common; others are taken one by one.
+//   math      layers/pool.h; a NaN wins a window, and of several the last
+//   forward   a thread walks down a strip of `strip` outputs of one column: of each row of three taps it keeps
+//             the winner, which the window below needs too, so an output costs 2 rows of taps, not 3
+//   backward  a thread walks down a strip of 2 x 2 input pixels. The windows that hold them are a 2 x 2 block as
+//             well, whose lower two are the upper two of the next step. It gathers: no atomics
+//   traffic   per input element of f32, minimal 5.25 bytes: forward 6.75 / 4 reads of x, 8 bytes in all;
+//             backward 2.5 reads of dy and winner a window, 7.1 bytes in all
+//   roofline  memory
+//   weak spot the columns of neighbouring threads overlap: one of three taps is read twice (from the cache)
+#include "layers/pool.h"
+
+#include "cuda/pool_lanes.cuh"
+
+namespace lucida {
+namespace {
+
+using namespace pool;
+constexpr int strip = 4;
+
+// The largest value so far and where it was; `any` is false as long as nothing was there.
+template <int W>
+struct Best {
+  Channels<W> v{};
+  Places<W> where{};
+  bool any = false;
+
+  __device__ void challenge(const Channels<W>& other, const Places<W>& place, int offset) {
+    for (int k = 0; k < W; ++k) {
+      const float value = other.value[k];
+      const bool wins = !any || value > v.value[k] || value != value;  // a NaN wins and stays
+      v.value[k] = wins ? value : v.value[k];
+      where.value[k] = wins ? place.value[k] + offset : where.value[k];
+    }
+    any = true;
+  }
+};
+
+// The winner among the taps of one row: x points to the row's first pixel, `left` may lie in the padding.
+template <int W, class T>
+__device__ Best<W> best_of_row(const PoolSizes& p, const T* x, int left) {
+  Best<W> best;
+  for (int s = 0; s < p.kernel; ++s)
+    if (left + s >= 0 && left + s < p.w)
+      best.challenge(load<W>(x + int64_t(left + s) * p.c), Places<W>{}, s);
+  return best;
+}
+
+template <class T, int W>
+__global__ void __launch_bounds__(threads)
+    forward_strip_kernel(PoolSizes p, int strips, const T* x, T* y, uint8_t* winner) {
+  p.kernel = 3;
+  const int oh = p.out_h(), ow = p.out_w();
+  const Place at = my_place<W>(ow, p.c);
+  if (at.column >= ow)
+    return;
+  const int n = at.row / strips, first = at.row % strips * strip, left = 2 * at.column - p.pad;
+  const T* image = x + int64_t(n) * p.h * p.w * p.c + at.channel;
+  const auto row = [&](int h) {
+    return h < 0 || h >= p.h ? Best<W>{} : best_of_row<W>(p, image + int64_t(h) * p.w * p.c, left);
+  };
+  Best<W> best = row(2 * first - p.pad);
+  for (int i = first; i < first + strip && i < oh; ++i) {
+    const int top = 2 * i - p.pad;
+    const Best<W> middle = row(top + 1), bottom = row(top + 2);
+    if (middle.any)
+      best.challenge(middle.v, middle.where, 3);
+    if (bottom.any)
+      best.challenge(bottom.v, bottom.where, 6);
+    const int64_t out = ((int64_t(n) * oh + i) * ow + at.column) * p.c + at.channel;
+    store(y + out, best.v);
+    store_places(winner + out, best.where);
+    best = bottom;
+  }
+}
+
+template <class T, int W>
+__global__ void __launch_bounds__(threads)
+    forward_window_kernel(PoolSizes p, const T* x, T* y, uint8_t* winner) {
+  const int oh = p.out_h(), ow = p.out_w();
+  const Place at = my_place<W>(ow, p.c);
+  if (at.column >= ow)
+    return;
+  const int n = at.row / oh, top = at.row % oh * p.stride - p.pad;
+  Best<W> best;
+  for (int r = 0; r < p.kernel; ++r) {
+    if (top + r < 0 || top + r >= p.h)
+      continue;
+    const T* row = x + (int64_t(n) * p.h + top + r) * p.w * p.c + at.channel;
+    const Best<W> of_row = best_of_row<W>(p, row, at.column * p.stride - p.pad);
+    if (of_row.any)
+      best.challenge(of_row.v, of_row.where, r * p.kernel);
+  }
+  const int64_t out = (int64_t(at.row) * ow + at.column) * p.c + at.channel;
+  store(y + out, best.v);
+  store_places(winner + out, best.where);
+}
+
+// What a window sends back: dy, and which of its taps gets it.
+template <int W>
+struct Window {
+  Channels<W> dy;
+  Places<W> winner;
+
+  // where the winner is `place`, d += dy
+  __device__ void send(int place, Channels<W>& d) const {
+    for (int k = 0; k < W; ++k) d.value[k] += winner.value[k] == place ? dy.value[k] : 0.0f;
+  }
+};
+
+// Window (i, j) of image n, or one that sends nothing where there is none.
+template <class T, int W>
+__device__ Window<W> window_at(const PoolSizes& p, int n, int i, int j, int channel, const T* dy,
+                               const uint8_t* winner) {
+  if (i < 0 || i >= p.out_h() || j < 0 || j >= p.out_w()) {
+    Window<W> none{};
+    for (int& place : none.winner.value) place = -1;
+    return none;
+  }
+  const int64_t at = ((int64_t(n) * p.out_h() + i) * p.out_w() + j) * p.c + channel;
+  return {load<W>(dy + at), load_places<W>(winner + at)};
+}
+
+// Without the padding, rows 2i, 2i+1, 2i+2 belong to window i: pixels in rows 2i+1 and 2i+2 see the windows i and
+// i+1 only, and columns alike.
+template <class T, int W>
+__global__ void __launch_bounds__(threads)
+    backward_strip_kernel(PoolSizes p, int strips, int columns, const T* dy, const uint8_t* winner,
+                          GradSlotOf<T> dx) {
+  p.kernel = 3;
+  p.stride = 2;
+  const Place at = my_place<W>(columns, p.c);
+  if (at.column >= columns)
+    return;
+  const int n = at.row / strips, j = at.column + p.pad - 1, left = 2 * j + 1 - p.pad;
+  const auto window = [&](int i, int column) {
+    return window_at<T, W>(p, n, i, column, at.channel, dy, winner);
+  };
+  const auto write = [&](int h, int w, const Channels<W>& d) {
+    if (h >= 0 && h < p.h && w >= 0 && w < p.w)
+      add_to(dx, ((int64_t(n) * p.h + h) * p.w + w) * p.c + at.channel, d);
+  };
+  int i = at.row % strips * strip + p.pad - 1;
+  Window<W> a = window(i, j), b = window(i, j + 1);  // the upper two
+  for (const int end = i + strip; i < end && 2 * i + 1 - p.pad < p.h; ++i) {
+    const Window<W> c = window(i + 1, j), d = window(i + 1, j + 1);
+    Channels<W> sum[4] = {};
+    a.send(4, sum[0]);
+    a.send(5, sum[1]), b.send(3, sum[1]);
+    a.send(7, sum[2]), c.send(1, sum[2]);
+    a.send(8, sum[3]), b.send(6, sum[3]), c.send(2, sum[3]), d.send(0, sum[3]);
+    for (int k = 0; k < 4; ++k) write(2 * i + 1 - p.pad + k / 2, left + k % 2, sum[k]);
+    a = c;
+    b = d;
+  }
+}
+
+template <class T, int W>
+__global__ void __launch_bounds__(threads)
+    backward_window_kernel(PoolSizes p, const T* dy, const uint8_t* winner, GradSlotOf<T> dx) {
+  const Place at = my_place<W>(p.w, p.c);
+  if (at.column >= p.w)
+    return;
+  const int n = at.row / p.h, h = at.row % p.h + p.pad, w = at.column + p.pad;
+  Channels<W> d{};
+  for (int i = max(0, (h - p.kernel + p.stride) / p.stride); i <= h / p.stride; ++i)
+    for (int j = max(0, (w - p.kernel + p.stride) / p.stride); j <= w / p.stride; ++j)
+      window_at<T, W>(p, n, i, j, at.channel, dy, winner)
+          .send((h - i * p.stride) * p.kernel + w - j * p.stride, d);
+  add_to(dx, (int64_t(at.row) * p.w + at.column) * p.c + at.channel, d);
+}
+
+bool shares_taps(const PoolSizes& p) {
+  return p.kernel == 3 && p.stride == 2;
+}
+
+template <class T, int W>
+void forward(const PoolSizes& p, const T* x, T* y, uint8_t* winner) {
+  const int strips = int(blocks_for(p.out_h(), strip));
+  if (shares_taps(p))
+    launch("maxpool2d forward", grid_of(int64_t{p.n} * strips, p.out_w(), p.c, W), forward_strip_kernel<T, W>,
+           p, strips, x, y, winner);
+  else
+    launch("maxpool2d forward", grid_of(int64_t{p.n} * p.out_h(), p.out_w(), p.c, W),
+           forward_window_kernel<T, W>, p, x, y, winner);
+}
+
+template <class T, int W>
+void backward(const PoolSizes& p, const T* dy, const uint8_t* winner, GradSlotOf<T> dx) {
+  const int rows = (p.h + 2 - p.pad) / 2, columns = (p.w + 2 - p.pad) / 2;  // of 2 x 2 pixels
+  const int strips = int(blocks_for(rows, strip));
+  if (shares_taps(p))
+    launch("maxpool2d backward", grid_of(int64_t{p.n} * strips, columns, p.c, W), backward_strip_kernel<T, W>,
+           p, strips, columns, dy, winner, dx);
+  else
+    launch("maxpool2d backward", grid_of(int64_t{p.n} * p.h, p.w, p.c, W), backward_window_kernel<T, W>, p,
+           dy, winner, dx);
+}
+
+template <class T>
+void max_forward(const PoolSizes& p, const T* x, T* y, uint8_t* winner) {
+  const bool vectors = channels_a_lane<T>(p.c, x, y, winner) > 1;
+  (vectors ? forward<T, Pack<T>::size> : forward<T, 1>)(p, x, y, winner);
+}
+template <class T>
+void max_backward(const PoolSizes& p, const T* dy, const uint8_t* winner, GradSlotOf<T> dx) {
+  const bool vectors = channels_a_lane<T>(p.c, dy, winner, dx.data) > 1;
+  (vectors ? backward<T, Pack<T>::size> : backward<T, 1>)(p, dy, winner, dx);
+}
+
+template <class T>
+const MaxPoolKernelsOf<T> table{max_forward<T>, max_backward<T>};
+const Provide<MaxPoolKernels> provide{{this_device, 1, "16 bytes a lane, shared taps", &table<float>}};
+const Provide<MaxPoolKernelsOf<Bf16>> provide_bf16{
+    {this_device, 1, "16 bytes a lane, shared taps", &table<Bf16>}};
+
+}  // namespace
+}  // namespace lucida

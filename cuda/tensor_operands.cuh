@@ -1,0 +1,109 @@
+// What surrounds a product on tensor cores: operands in rows of whole 16-byte chunks, a weight transposed for
+// backward_data, and the sum of partial results. Each moves a tensor once; none of it is needed for the channel counts
+// of a ResNet but the transposed weight.
+#pragma once
+#include "cuda/tensor_store.cuh"
+
+namespace lucida::tensor {
+
+constexpr int helper_threads = 256;
+
+// An operand as the kernels want it, and the memory it lies in when it is a copy.
+template <class T>
+struct Operand {
+  Tensor copy;
+  const T* data;
+};
+
+template <class T>
+__global__ void pad_rows_kernel(int64_t rows, int columns, int padded, const T* x, T* y) {
+  const int64_t i = (int64_t(blockIdx.x) * helper_threads + threadIdx.x) * chunk<T>, row = i / padded;
+  if (row >= rows)
+    return;
+  const int column = int(i - row * padded);
+  Pack<T> v;
+  for (int k = 0; k < chunk<T>; ++k)
+    v[k] = column + k < columns ? widen(x[row * columns + column + k]) : 0.0f;
+  store_pack(y + i, v);
+}
+
+// x [rows][columns] with rows of rounded_up(columns) elements: x itself, or a copy with zeros behind.
+template <class T>
+Operand<T> padded_rows(const T* x, int64_t rows, int columns) {
+  const int padded = int(rounded_up(columns, chunk<T>));
+  if (padded == columns && aligned_for_packs(x))
+    return {{}, x};
+  Tensor copy = Tensor::empty({rows, padded}, Device{this_device}, dtype_of<T>);
+  launch("tensor pad rows",
+         {dim3(unsigned(blocks_for(rows * padded / chunk<T>, helper_threads))), helper_threads},
+         pad_rows_kernel<T>, rows, columns, padded, x, copy.data<T>());
+  return {copy, copy.data<T>()};
+}
+
+// w [k][taps][c] -> [c][taps][padded]: 32 x 32 elements of one tap turn in shared memory.
+template <class T>
+struct Turned {
+  T element[32][32 + 4 / sizeof(T)];  // 33 words a row (17 for bf16) keep a column in different banks
+};
+template <class T>
+__global__ void transpose_weight_kernel(int k, int taps, int c, int padded, const T* w, T* turned) {
+  auto& tile = shared<Turned<T>>();
+  const int x = int(threadIdx.x) % 32, first_c = int(blockIdx.x) * 32, first_k = int(blockIdx.y) * 32;
+  const int tap = int(blockIdx.z);
+  for (int y = int(threadIdx.x) / 32; y < 32; y += helper_threads / 32)
+    tile.element[y][x] = first_k + y < k && first_c + x < c
+                             ? w[(int64_t(first_k + y) * taps + tap) * c + first_c + x]
+                             : narrow<T>(0);
+  __syncthreads();
+  for (int y = int(threadIdx.x) / 32; y < 32; y += helper_threads / 32)
+    if (first_c + y < c && first_k + x < padded)
+      turned[(int64_t(first_c + y) * taps + tap) * padded + first_k + x] = tile.element[x][y];
+}
+template <class T>
+Operand<T> transposed_weight(const T* w, int k, int taps, int c, int padded) {
+  Tensor copy = Tensor::empty({c, taps, padded}, Device{this_device}, dtype_of<T>);
+  const dim3 blocks(unsigned(blocks_for(c, 32)), unsigned(blocks_for(padded, 32)), unsigned(taps));
+  launch("tensor transpose weight", {blocks, helper_threads}, transpose_weight_kernel<T>, k, taps, c, padded,
+         w, copy.data<T>());
+  return {copy, copy.data<T>()};
+}
+
+// out = or += the sum of `splits` partial results, in order; the rows of partial may be padded.
+template <class T>
+__global__ void add_splits_kernel(int64_t count, int columns, int padded, int splits, int64_t next,
+                                  const float* partial, GradSlotOf<T> out) {
+  const int64_t i = int64_t(blockIdx.x) * helper_threads + threadIdx.x;
+  if (i >= count)
+    return;
+  const float* from = partial + i / columns * padded + i % columns;
+  float sum = 0;
+  for (int s = 0; s < splits; ++s) sum += from[s * next];
+  store_gradient(out, i, sum);
+}
+// The same, 16 bytes a lane.
+template <class T>
+__global__ void add_split_packs_kernel(int64_t count, int splits, const float* partial, GradSlotOf<T> out) {
+  const int64_t i = (int64_t(blockIdx.x) * helper_threads + threadIdx.x) * chunk<T>;
+  if (i >= count)
+    return;
+  Pack<T> sum{};
+  for (int s = 0; s < splits; ++s, partial += count)
+    for (int k = 0; k < chunk<T>; k += 4) {
+      const Pack<float> v = load_pack(partial + i + k);
+      for (int e = 0; e < 4; ++e) sum[k + e] += v[e];
+    }
+  store_gradient(out, i, sum);
+}
+template <class T>
+void add_splits(int64_t rows, int columns, int padded, int splits, const float* partial, GradSlotOf<T> out) {
+  const int64_t count = rows * columns;
+  if (columns == padded && count % chunk<T> == 0 && aligned_for_packs(out.data))
+    launch("tensor add splits",
+           {dim3(unsigned(blocks_for(count / chunk<T>, helper_threads))), helper_threads},
+           add_split_packs_kernel<T>, count, splits, partial, out);
+  else
+    launch("tensor add splits", {dim3(unsigned(blocks_for(count, helper_threads))), helper_threads},
+           add_splits_kernel<T>, count, columns, padded, splits, rows * padded, partial, out);
+}
+
+}  // namespace lucida::tensor

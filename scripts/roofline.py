@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The floor of every layer of ResNet-50 (v1.5) on an A100 and an H100: max(operations / peak, bytes / bandwidth).
 
-    python3 scripts/roofline.py [--batch 16] [--image-size 224] [--markdown]
+    python3 scripts/roofline.py [--batch 16] [--image-size 224] [--only forward] [--markdown]
 
 One line a layer class and pass: how often it occurs, GFLOP, MB in f32 (each tensor of the pass once, no cache), their
 ratio, and microseconds of one call in f32, tf32 and bf16; `m` marks what memory bounds. The last line is a training
@@ -47,11 +47,11 @@ def convolution(n, side, c, k, kernel, stride, first=False):
     return passes[::2] if first else passes
 
 
-def batchnorm(n, side, c, residual):
+def batchnorm(n, side, c, residual, relu=True):
     """Forward: x twice, y (and the skip connection); backward: x and dy twice, dx. The skip's
     gradient is dy under the mask of the ReLU; it need not be written."""
     elements = n * side * side * c
-    layer = f"batchnorm{' + add' if residual else ''} + relu {c} @{side}"
+    layer = f"batchnorm{' + add' if residual else ''}{' + relu' if relu else ''} {c} @{side}"
     return [Pass(layer, "forward", 4.0 * elements, (4 if residual else 3) * elements, 4 * c),
             Pass(layer, "backward", 9.0 * elements, 5 * elements, 8 * c)]
 
@@ -70,7 +70,7 @@ def resnet50(n, size):
             passes += convolution(n, side, width, width, 3, s) + batchnorm(n, side // s, width, False)
             passes += convolution(n, side // s, width, 4 * width, 1, 1)
             if block == 0:
-                passes += convolution(n, side, c, 4 * width, 1, s) + batchnorm(n, side // s, 4 * width, False)
+                passes += convolution(n, side, c, 4 * width, 1, s) + batchnorm(n, side // s, 4 * width, False, False)
             passes += batchnorm(n, side // s, 4 * width, True)
             side, c = side // s, 4 * width
     return passes + [Pass("SGD with momentum", "step", 4 * 25557032, 0, 5 * 25557032)]
@@ -85,12 +85,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--only", default="", help="rows of one pass; the step's totals stay")
     parser.add_argument("--markdown", action="store_true", help="a table for docs/profiling.md")
     options = parser.parse_args()
     passes = resnet50(options.batch, options.image_size)
     titles = ["layer", "times", "pass", "GFLOP", "MB", "FLOP/B"] + [f"{g} {p}" for g in GPUS for p in PRECISIONS]
     rows = []
-    for p in dict.fromkeys(passes):
+    for p in dict.fromkeys(p for p in passes if options.only in p.name):
         rows.append([p.layer, str(passes.count(p)), p.name, f"{p.flops / 1e9:.2f}", f"{p.bytes('f32') / 1e6:.1f}",
                      f"{p.flops / p.bytes('f32'):.0f}"] + cells(p))
     total = [1e-3 * sum(p.microseconds(g, q) for p in passes) for g in GPUS for q in PRECISIONS]

@@ -1,6 +1,8 @@
 // The first element that is NaN or infinite, 16 bytes a lane.
-//   mapping   a thread takes four packs, 256 threads apart, and looks for the place only when one of them holds
-//             something that is not finite; the minimum of the indices is an atomic: there is hardly ever one
+//   math      not finite: all bits of the exponent are set, so that adding 1 to it carries into the sign;
+//             three instructions for four bytes, two bf16 at once
+//   mapping   a thread takes four packs, 256 threads apart, and looks for the place only when one of them
+//             holds something; the minimum of the indices is an atomic: there is hardly ever one
 //   traffic   one read of the tensor
 //   roofline  memory
 #include "cuda/element.cuh"
@@ -14,16 +16,19 @@ namespace {
 constexpr int threads = 256, rows = 4;
 using Index = unsigned long long;  // the type that atomicMin has
 
-__device__ bool finite(float v) {
-  return fabsf(v) < INFINITY;
-}
+// Has a bit of `sign` where an element's exponent is all ones, that is where adding 1 to it carries.
+template <class T>
+inline constexpr unsigned exponent = sizeof(T) == 2 ? 0x7F807F80u : 0x7F800000u;
+template <class T>
+inline constexpr unsigned one = sizeof(T) == 2 ? 0x00800080u : 0x00800000u;
+template <class T>
+inline constexpr unsigned sign = sizeof(T) == 2 ? 0x80008000u : 0x80000000u;
 
 template <class T>
-__device__ bool all_finite(const T* p) {
-  const Pack<T> v = load_pack(p);
-  bool finite_so_far = true;
-  for (int k = 0; k < Pack<T>::size; ++k) finite_so_far &= finite(v[k]);
-  return finite_so_far;
+__device__ unsigned carries(const T* p) {
+  const uint4 v = *reinterpret_cast<const uint4*>(p);
+  return ((v.x & exponent<T>)+one<T>) | ((v.y & exponent<T>)+one<T>) | ((v.z & exponent<T>)+one<T>) |
+         ((v.w & exponent<T>)+one<T>);
 }
 
 template <class T>
@@ -31,15 +36,15 @@ __global__ void __launch_bounds__(threads) first_kernel(int64_t count, bool pack
   constexpr int row = threads * Pack<T>::size;
   const int64_t begin = int64_t(blockIdx.x) * rows * row, i = begin + int(threadIdx.x) * Pack<T>::size;
   if (packs && begin + rows * row <= count) {
-    bool finite_so_far = true;
+    unsigned carried = 0;
 #pragma unroll
-    for (int r = 0; r < rows; ++r) finite_so_far &= all_finite(x + i + r * row);
-    if (finite_so_far)
+    for (int r = 0; r < rows; ++r) carried |= carries(x + i + r * row);
+    if ((carried & sign<T>) == 0)
       return;
   }
   for (int64_t j = i; j < i + rows * row && j < count; j += row)
     for (int64_t e = j; e < j + Pack<T>::size && e < count; ++e)
-      if (!finite(widen(x[e])))
+      if (!(fabsf(widen(x[e])) < INFINITY))
         atomicMin(first, Index(e));
 }
 

@@ -14,7 +14,7 @@ namespace lucida {
 namespace {
 
 using namespace pool;
-constexpr int forward_threads = 256, backward_threads = 64, most_lanes = 32;
+constexpr int forward_threads = 256, backward_threads = 64, most_lanes = 32, most_rows = 16;
 
 // The lanes that the block has, its image and first channel; this thread's channel and first pixel.
 struct Share {
@@ -23,16 +23,34 @@ struct Share {
 template <int W>
 __device__ Share my_share(int c) {
   const int all = c / W, chunks = (all + most_lanes - 1) / most_lanes, chunk = int(blockIdx.x) % chunks;
-  const int lanes = min(all, most_lanes), rows = int(blockDim.x) / lanes, t = int(threadIdx.x);
+  const int lanes = min(all, most_lanes), rows = min(int(blockDim.x) / lanes, most_rows),
+            t = int(threadIdx.x);
   return {lanes, rows, int(blockIdx.x) / chunks, (chunk * most_lanes + t % lanes) * W, t / lanes};
 }
 Grid grid_for(int n, int c, int w, int threads) {
   return {dim3(unsigned(n * blocks_for(c / w, most_lanes))), dim3(unsigned(threads))};
 }
 
+// What each thread has, in parts of 16 bytes: those of neighbouring threads lie side by side, so that no two
+// lanes of a request meet in a bank.
 template <int W>
 struct Sums {
-  Channels<W> of_thread[forward_threads];
+  static constexpr int part = W < 4 ? W : 4;
+  float value[W / part][forward_threads * part];
+
+  __device__ void put(int thread, const Channels<W>& v) {
+    for (int p = 0; p < W / part; ++p) {
+      Channels<part> some;
+      for (int k = 0; k < part; ++k) some.value[k] = v.value[p * part + k];
+      store(value[p] + thread * part, some);
+    }
+  }
+  __device__ void add_to(Channels<W>& v, int thread) const {
+    for (int p = 0; p < W / part; ++p) {
+      const Channels<part> some = load<part>(value[p] + thread * part);
+      for (int k = 0; k < part; ++k) v.value[p * part + k] += some.value[k];
+    }
+  }
 };
 
 template <class T, int W>
@@ -45,14 +63,11 @@ __global__ void __launch_bounds__(forward_threads) forward_kernel(int hw, int c,
     const Channels<W> v = load<W>(x + (int64_t(my.n) * hw + p) * c + my.channel);
     for (int k = 0; k < W; ++k) sum.value[k] += v.value[k];
   }
-  store(s.of_thread[threadIdx.x].value, sum);
+  s.put(int(threadIdx.x), sum);
   __syncthreads();
   if (my.pixel > 0 || my.channel >= c)
     return;
-  for (int row = 1; row < my.rows && row < hw; ++row) {
-    const Channels<W> v = load<W>(s.of_thread[row * my.lanes + int(threadIdx.x)].value);
-    for (int k = 0; k < W; ++k) sum.value[k] += v.value[k];
-  }
+  for (int row = 1; row < my.rows && row < hw; ++row) s.add_to(sum, row * my.lanes + int(threadIdx.x));
   for (float& v : sum.value) v /= float(hw);
   store(y + int64_t(my.n) * c + my.channel, sum);
 }

@@ -14,7 +14,7 @@
 namespace lucida {
 namespace {
 
-constexpr int threads = 96;
+constexpr int threads = 96, rows_a_block = 4;
 
 struct Divisor {
   float value, reciprocal;
@@ -26,10 +26,6 @@ struct Channel {
 struct Channels {
   Channel red, green, blue;
 };
-struct Row {  // of bytes and of values
-  int length;
-  bool mirrored;
-};
 
 __device__ float exact_quotient(float a, Divisor b) {
   const float q = a * b.reciprocal;
@@ -38,6 +34,13 @@ __device__ float exact_quotient(float a, Divisor b) {
 
 __device__ float normalized(uint8_t byte, const Channel& c) {
   return exact_quotient(exact_quotient(widen(byte), {255.0f, 1 / 255.0f}) - c.mean, c.deviation);
+}
+
+template <class T, class F>
+__device__ Pack<T> make_pack(const F& value) {
+  Pack<T> v;
+  for (int k = 0; k < Pack<T>::size; ++k) v[k] = value(k);
+  return v;
 }
 
 template <class T>
@@ -51,32 +54,37 @@ __global__ void __launch_bounds__(threads) normalize_kernel(int height, int widt
                                                             const uint8_t* x, const uint8_t* flips, T* y) {
   constexpr int size = Pack<T>::size;
   uint8_t* const bytes = dynamic_shared<uint8_t>();
-  const Row row{3 * width, flips[int(blockIdx.x) / height] != 0};
-  const int64_t begin = int64_t(blockIdx.x) * row.length;
+  const int strips = (height + rows_a_block - 1) / rows_a_block, image = int(blockIdx.x) / strips;
+  const int first = int(blockIdx.x) % strips * rows_a_block, rows = min(rows_a_block, height - first);
+  const int length = 3 * width;  // of a row, in bytes and in values
+  const int64_t begin = (int64_t(image) * height + first) * length;
   if (packs)
-    copy<uint4>(x + begin, row.length, bytes);
+    copy<uint4>(x + begin, rows * length, bytes);
   else
-    copy<uint8_t>(x + begin, row.length, bytes);
-  __syncthreads();
-
-  const int phase = int(threadIdx.x) * size % 3;  // the channel of the thread's first value
+    copy<uint8_t>(x + begin, rows * length, bytes);
+  const bool mirrored = flips[image] != 0;
+  const int start = int(threadIdx.x) * size, direction = mirrored ? -1 : 1;
   Channel channels[3];
-  int shift[3];  // a mirrored pixel lies at length - 3 - e, but its channels are not mirrored
-  for (int k = 0; k < 3; ++k) {
-    const int c = (phase + k) % 3;
-    channels[k] = c == 0 ? rgb.red : c == 1 ? rgb.green : rgb.blue;
-    shift[k] = row.mirrored ? row.length - 3 + 2 * c : 0;
+  int from[size];  // where value k of a pack comes from: pixels lie in reverse, their channels do not
+#pragma unroll
+  for (int k = 0; k < size; ++k) {
+    const int c = (start + k) % 3;
+    channels[k % 3] = c == 0 ? rgb.red : c == 1 ? rgb.green : rgb.blue;
+    from[k] = direction * (start + k) + (mirrored ? length - 3 + 2 * c : 0);
   }
-  const int direction = row.mirrored ? -1 : 1;
-  for (int first = int(threadIdx.x) * size; first < row.length; first += threads * size) {
-    Pack<T> v{};
-    for (int k = 0; k < size; ++k)
-      if (packs || first + k < row.length)
-        v[k] = normalized(bytes[direction * (first + k) + shift[k % 3]], channels[k % 3]);
-    if (packs)
-      store_pack(y + begin + first, v);
-    else
-      for (int k = 0; k < size && first + k < row.length; ++k) y[begin + first + k] = narrow<T>(v[k]);
+  __syncthreads();
+  for (int row = 0; row < rows; ++row) {
+    const uint8_t* const in = bytes + row * length;
+    T* const out = y + begin + row * length;
+    for (int at = start; at < length; at += threads * size) {
+      const auto value = [&](int k) {
+        return normalized(in[from[k] + direction * (at - start)], channels[k % 3]);
+      };
+      if (packs)
+        store_pack(out + at, make_pack<T>(value));
+      else
+        for (int k = 0; k < size && at + k < length; ++k) out[at + k] = narrow<T>(value(k));
+    }
   }
 }
 
@@ -88,8 +96,11 @@ void normalize(int64_t rows, int height, int width, const uint8_t* x, const uint
   };
   const bool packs = width % 16 == 0 && aligned_for_packs(x) && aligned_for_packs(y);
   if (rows * width > 0)
-    launch("image", {dim3(unsigned(rows)), threads, size_t(3 * width)}, normalize_kernel<T>, height, width,
-           packs, Channels{channel(0), channel(1), channel(2)}, x, flips, y);
+    launch("image",
+           {dim3(unsigned(rows / height * blocks_for(height, rows_a_block))), threads,
+            size_t(rows_a_block * 3 * width)},
+           normalize_kernel<T>, height, width, packs, Channels{channel(0), channel(1), channel(2)}, x, flips,
+           y);
 }
 
 template <class T>

@@ -19,31 +19,50 @@ namespace {
 using namespace pool;
 constexpr int strip = 4;
 
-// The largest value so far and where it was; `any` is false as long as nothing was there.
+// The largest value so far and the tap where it was.
 template <int W>
 struct Best {
-  Channels<W> v{};
-  Places<W> where{};
-  bool any = false;
+  Channels<W> v;
+  int where[W];
 
-  __device__ void challenge(const Channels<W>& other, const Places<W>& place, int offset) {
-    for (int k = 0; k < W; ++k) {
-      const float value = other.value[k];
-      const bool wins = !any || value > v.value[k] || value != value;  // a NaN wins and stays
-      v.value[k] = wins ? value : v.value[k];
-      where.value[k] = wins ? place.value[k] + offset : where.value[k];
-    }
-    any = true;
+  // Nothing yet: even if all taps are -infinity, `first` is one of them.
+  static __device__ Best before(int first) {
+    Best best;
+    for (int k = 0; k < W; ++k) best.v.value[k] = -INFINITY, best.where[k] = first;
+    return best;
+  }
+  __device__ void challenge(int k, float value, int place) {
+    const bool wins = value > v.value[k] || value != value;  // a NaN wins and stays
+    v.value[k] = wins ? value : v.value[k];
+    where[k] = wins ? place : where[k];
+  }
+  __device__ void challenge(const Channels<W>& tap, int place) {
+    for (int k = 0; k < W; ++k) challenge(k, tap.value[k], place);
+  }
+  __device__ void challenge(const Best& row, int offset) {
+    for (int k = 0; k < W; ++k) challenge(k, row.v.value[k], row.where[k] + offset);
   }
 };
 
-// The winner among the taps of one row: x points to the row's first pixel, `left` may lie in the padding.
+template <class T, int W>
+__device__ void store_best(const Best<W>& best, int64_t at, T* y, uint8_t* winner) {
+  Bytes<W> places{};
+  for (int k = 0; k < W; ++k) places.word[k / 4] |= unsigned(best.where[k]) << 8 * (k % 4);
+  store(y + at, best.v);
+  store_bytes(winner + at, places);
+}
+
+// The winner among the three taps of one row, of which the middle one is never in the padding. x points to the
+// row's first pixel.
 template <int W, class T>
-__device__ Best<W> best_of_row(const PoolSizes& p, const T* x, int left) {
-  Best<W> best;
-  for (int s = 0; s < p.kernel; ++s)
-    if (left + s >= 0 && left + s < p.w)
-      best.challenge(load<W>(x + int64_t(left + s) * p.c), Places<W>{}, s);
+__device__ Best<W> best_of_three(const PoolSizes& p, const T* x, int left) {
+  const T* const tap = x + int64_t(left) * p.c;
+  Best<W> best = Best<W>::before(left < 0);
+  if (left >= 0)
+    best.v = load<W>(tap);
+  best.challenge(load<W>(tap + p.c), 1);
+  if (left + 2 < p.w)
+    best.challenge(load<W>(tap + 2 * p.c), 2);
   return best;
 }
 
@@ -51,26 +70,23 @@ template <class T, int W>
 __global__ void __launch_bounds__(threads)
     forward_strip_kernel(PoolSizes p, int strips, const T* x, T* y, uint8_t* winner) {
   p.kernel = 3;
+  p.stride = 2;
   const int oh = p.out_h(), ow = p.out_w();
   const Place at = my_place<W>(ow, p.c);
   if (at.column >= ow)
     return;
   const int n = at.row / strips, first = at.row % strips * strip, left = 2 * at.column - p.pad;
   const T* image = x + int64_t(n) * p.h * p.w * p.c + at.channel;
-  const auto row = [&](int h) {
-    return h < 0 || h >= p.h ? Best<W>{} : best_of_row<W>(p, image + int64_t(h) * p.w * p.c, left);
-  };
-  Best<W> best = row(2 * first - p.pad);
-  for (int i = first; i < first + strip && i < oh; ++i) {
-    const int top = 2 * i - p.pad;
-    const Best<W> middle = row(top + 1), bottom = row(top + 2);
-    if (middle.any)
-      best.challenge(middle.v, middle.where, 3);
-    if (bottom.any)
-      best.challenge(bottom.v, bottom.where, 6);
-    const int64_t out = ((int64_t(n) * oh + i) * ow + at.column) * p.c + at.channel;
-    store(y + out, best.v);
-    store_places(winner + out, best.where);
+  const auto row = [&](int h) { return best_of_three<W>(p, image + int64_t(h) * p.w * p.c, left); };
+  int top = 2 * first - p.pad;
+  Best<W> best = top < 0 ? Best<W>::before(3 + (left < 0)) : row(top);
+  for (int i = first; i < first + strip && i < oh; ++i, top += 2) {
+    best.challenge(row(top + 1), 3);
+    const bool inside = top + 2 < p.h;  // else this is the last output of the column
+    const Best<W> bottom = inside ? row(top + 2) : best;
+    if (inside)
+      best.challenge(bottom, 6);
+    store_best(best, ((int64_t(n) * oh + i) * ow + at.column) * p.c + at.channel, y, winner);
     best = bottom;
   }
 }
@@ -82,48 +98,44 @@ __global__ void __launch_bounds__(threads)
   const Place at = my_place<W>(ow, p.c);
   if (at.column >= ow)
     return;
-  const int n = at.row / oh, top = at.row % oh * p.stride - p.pad;
-  Best<W> best;
-  for (int r = 0; r < p.kernel; ++r) {
-    if (top + r < 0 || top + r >= p.h)
-      continue;
-    const T* row = x + (int64_t(n) * p.h + top + r) * p.w * p.c + at.channel;
-    const Best<W> of_row = best_of_row<W>(p, row, at.column * p.stride - p.pad);
-    if (of_row.any)
-      best.challenge(of_row.v, of_row.where, r * p.kernel);
-  }
-  const int64_t out = (int64_t(at.row) * ow + at.column) * p.c + at.channel;
-  store(y + out, best.v);
-  store_places(winner + out, best.where);
+  const int n = at.row / oh, top = at.row % oh * p.stride - p.pad, left = at.column * p.stride - p.pad;
+  const int r0 = max(0, -top), s0 = max(0, -left);
+  const T* const image = x + int64_t(n) * p.h * p.w * p.c + at.channel;
+  Best<W> best = Best<W>::before(r0 * p.kernel + s0);
+  for (int r = r0; r < min(p.kernel, p.h - top); ++r)
+    for (int s = s0; s < min(p.kernel, p.w - left); ++s)
+      best.challenge(load<W>(image + (int64_t(top + r) * p.w + left + s) * p.c), r * p.kernel + s);
+  store_best(best, (int64_t(at.row) * ow + at.column) * p.c + at.channel, y, winner);
 }
 
 // What a window sends back: dy, and which of its taps gets it.
 template <int W>
 struct Window {
   Channels<W> dy;
-  Places<W> winner;
+  Bytes<W> winner;
 
-  // where the winner is `place`, d += dy
-  __device__ void send(int place, Channels<W>& d) const {
-    for (int k = 0; k < W; ++k) d.value[k] += winner.value[k] == place ? dy.value[k] : 0.0f;
+  // dy of the channels whose winner is `place`
+  __device__ float sent(int place, int k) const {
+    const unsigned shift = 8 * (k % 4), byte = winner.word[k / 4] & 255u << shift;
+    return byte == unsigned(place) << shift ? dy.value[k] : 0.0f;
   }
 };
 
-// Window (i, j) of image n, or one that sends nothing where there is none.
+// Window (i, j) of image n, or one that sends nothing where there is none: no place is 255.
 template <class T, int W>
 __device__ Window<W> window_at(const PoolSizes& p, int n, int i, int j, int channel, const T* dy,
                                const uint8_t* winner) {
   if (i < 0 || i >= p.out_h() || j < 0 || j >= p.out_w()) {
     Window<W> none{};
-    for (int& place : none.winner.value) place = -1;
+    for (unsigned& word : none.winner.word) word = ~0u;
     return none;
   }
   const int64_t at = ((int64_t(n) * p.out_h() + i) * p.out_w() + j) * p.c + channel;
-  return {load<W>(dy + at), load_places<W>(winner + at)};
+  return {load<W>(dy + at), load_bytes<W>(winner + at)};
 }
 
-// Without the padding, rows 2i, 2i+1, 2i+2 belong to window i: pixels in rows 2i+1 and 2i+2 see the windows i and
-// i+1 only, and columns alike.
+// Without the padding, rows 2i, 2i+1, 2i+2 belong to window i: pixels in rows 2i+1 and 2i+2 see the windows i
+// and i+1 only, and columns alike.
 template <class T, int W>
 __global__ void __launch_bounds__(threads)
     backward_strip_kernel(PoolSizes p, int strips, int columns, const T* dy, const uint8_t* winner,
@@ -137,20 +149,23 @@ __global__ void __launch_bounds__(threads)
   const auto window = [&](int i, int column) {
     return window_at<T, W>(p, n, i, column, at.channel, dy, winner);
   };
-  const auto write = [&](int h, int w, const Channels<W>& d) {
-    if (h >= 0 && h < p.h && w >= 0 && w < p.w)
-      add_to(dx, ((int64_t(n) * p.h + h) * p.w + w) * p.c + at.channel, d);
-  };
   int i = at.row % strips * strip + p.pad - 1;
   Window<W> a = window(i, j), b = window(i, j + 1);  // the upper two
   for (const int end = i + strip; i < end && 2 * i + 1 - p.pad < p.h; ++i) {
     const Window<W> c = window(i + 1, j), d = window(i + 1, j + 1);
-    Channels<W> sum[4] = {};
-    a.send(4, sum[0]);
-    a.send(5, sum[1]), b.send(3, sum[1]);
-    a.send(7, sum[2]), c.send(1, sum[2]);
-    a.send(8, sum[3]), b.send(6, sum[3]), c.send(2, sum[3]), d.send(0, sum[3]);
-    for (int k = 0; k < 4; ++k) write(2 * i + 1 - p.pad + k / 2, left + k % 2, sum[k]);
+    const auto write = [&](int h, int w, auto sum) {
+      if (h < 0 || h >= p.h || w < 0 || w >= p.w)
+        return;
+      Channels<W> v;
+      for (int k = 0; k < W; ++k) v.value[k] = sum(k);
+      add_to(dx, ((int64_t(n) * p.h + h) * p.w + w) * p.c + at.channel, v);
+    };
+    const int top = 2 * i + 1 - p.pad;
+    write(top, left, [&](int k) { return a.sent(4, k); });
+    write(top, left + 1, [&](int k) { return a.sent(5, k) + b.sent(3, k); });
+    write(top + 1, left, [&](int k) { return a.sent(7, k) + c.sent(1, k); });
+    write(top + 1, left + 1,
+          [&](int k) { return a.sent(8, k) + b.sent(6, k) + c.sent(2, k) + d.sent(0, k); });
     a = c;
     b = d;
   }
@@ -165,9 +180,11 @@ __global__ void __launch_bounds__(threads)
   const int n = at.row / p.h, h = at.row % p.h + p.pad, w = at.column + p.pad;
   Channels<W> d{};
   for (int i = max(0, (h - p.kernel + p.stride) / p.stride); i <= h / p.stride; ++i)
-    for (int j = max(0, (w - p.kernel + p.stride) / p.stride); j <= w / p.stride; ++j)
-      window_at<T, W>(p, n, i, j, at.channel, dy, winner)
-          .send((h - i * p.stride) * p.kernel + w - j * p.stride, d);
+    for (int j = max(0, (w - p.kernel + p.stride) / p.stride); j <= w / p.stride; ++j) {
+      const Window<W> window = window_at<T, W>(p, n, i, j, at.channel, dy, winner);
+      const int place = (h - i * p.stride) * p.kernel + w - j * p.stride;
+      for (int k = 0; k < W; ++k) d.value[k] += window.sent(place, k);
+    }
   add_to(dx, (int64_t(at.row) * p.w + at.column) * p.c + at.channel, d);
 }
 

@@ -1,5 +1,5 @@
-// A thread of the pooling kernels holds W neighbouring channels: 16 bytes of them where the number of channels
-// and the addresses allow it, else one.
+// A thread of the pooling kernels holds W neighbouring channels: 16 bytes of them where the number of
+// channels and the addresses allow it, else one.
 #pragma once
 #include "cuda/element.cuh"
 #include "layers/pool.h"
@@ -9,10 +9,6 @@ namespace lucida::pool {
 template <int W>
 struct Channels {
   float value[W];
-};
-template <int W>
-struct Places {
-  int value[W];
 };
 
 template <int W, class T>
@@ -45,36 +41,28 @@ __device__ void add_to(GradSlotOf<T> dx, int64_t i, const Channels<W>& v) {
     store_gradient(dx, i, std::bit_cast<Pack<T>>(v));
 }
 
-// W places of a byte each, as one request.
+// W bytes, four in a word, as one request.
 template <int W>
-__device__ Places<W> load_places(const uint8_t* p) {
-  Places<W> places;
+struct Bytes {
+  unsigned word[W == 8 ? 2 : 1];
+};
+template <int W>
+__device__ Bytes<W> load_bytes(const uint8_t* p) {
   if constexpr (W == 1)
-    places.value[0] = *p;
-  else {
-    unsigned words[2];
-    if constexpr (W == 8) {
-      const uint2 two = *reinterpret_cast<const uint2*>(p);
-      words[0] = two.x, words[1] = two.y;
-    } else {
-      words[0] = *reinterpret_cast<const unsigned*>(p);
-    }
-    for (int k = 0; k < W; ++k) places.value[k] = int(words[k / 4] >> 8 * (k % 4) & 255);
-  }
-  return places;
+    return {{*p}};
+  else if constexpr (W == 4)
+    return {{*reinterpret_cast<const unsigned*>(p)}};
+  else
+    return std::bit_cast<Bytes<W>>(*reinterpret_cast<const uint2*>(p));
 }
 template <int W>
-__device__ void store_places(uint8_t* p, const Places<W>& places) {
-  if constexpr (W == 1) {
-    *p = uint8_t(places.value[0]);
-  } else {
-    unsigned words[2] = {};
-    for (int k = 0; k < W; ++k) words[k / 4] |= unsigned(places.value[k]) << 8 * (k % 4);
-    if constexpr (W == 8)
-      *reinterpret_cast<uint2*>(p) = make_uint2(words[0], words[1]);
-    else
-      *reinterpret_cast<unsigned*>(p) = words[0];
-  }
+__device__ void store_bytes(uint8_t* p, const Bytes<W>& bytes) {
+  if constexpr (W == 1)
+    *p = uint8_t(bytes.word[0]);
+  else if constexpr (W == 4)
+    *reinterpret_cast<unsigned*>(p) = bytes.word[0];
+  else
+    *reinterpret_cast<uint2*>(p) = std::bit_cast<uint2>(bytes);
 }
 
 // How many channels a thread holds.
@@ -84,7 +72,8 @@ int channels_a_lane(int channels, const Pointers*... p) {
   return channels % Pack<T>::size == 0 && aligned ? Pack<T>::size : 1;
 }
 
-// One block works on one row of threads: `columns` places of c / W lanes each. Rows are counted over the batch.
+// One block works on one row of threads: `columns` places of c / W lanes each. Rows are counted over the
+// batch.
 struct Place {
   int row, column, channel;
 };

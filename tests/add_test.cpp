@@ -1,6 +1,6 @@
 #include "layers/add.h"
 
-#include "tests/check.h"
+#include "tests/bf16.h"
 
 namespace lucida {
 namespace {
@@ -21,11 +21,17 @@ TEST_CASE("add: a tensor added to itself gets both gradients") {
   for_each_variant<AddKernels>([](Device device) {
     const Tensor x = copy_to(noise_tensor({35}, 1), device), dy = copy_to(noise_tensor({35}, 2), device);
     const Run run = run_operation([](const auto& in) { return add(in[0], in[0]); }, {x}, dy);
+    const std::vector<float> a = x.to_host(), y = run.y.to_host(), d = run.gradients[0].to_host();
     for (size_t i = 0; i < 35; ++i) {
-      CHECK(run.y.data()[i] == 2 * x.data()[i]);
-      CHECK(run.gradients[0].data()[i] == 2 * dy.data()[i]);
+      CHECK(y[i] == 2 * a[i]);
+      CHECK(d[i] == 2 * dy.to_host()[i]);
     }
   });
+}
+
+TEST_CASE("add: bf16") {
+  for (int64_t count : {1, 7, 8, 255, 4096, 9001})
+    check_bf16<AddKernelsOf<Bf16>>(operation, {noise_tensor({count}, 1), noise_tensor({count}, 2)});
 }
 
 TEST_CASE("add: equals PyTorch") {

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "tests/check.h"
+#include "tests/bf16.h"
 
 namespace lucida {
 namespace {
@@ -19,6 +19,11 @@ TEST_CASE("boostlu: gradient") {
 TEST_CASE("boostlu: every rung equals rung 0") {
   for (int64_t count : {1, 3, 17, 31, 33, 65, 130, 1027, 70001})
     check_rungs_agree<BoostluKernels>(operation(5), {noise_tensor({count}, 2)}, 1e-7);
+}
+
+TEST_CASE("boostlu: bf16") {
+  for (int64_t count : {1, 7, 8, 255, 4096, 9001})
+    check_bf16<BoostluKernelsOf<Bf16>>(operation(5), {noise_tensor({count}, 2)});
 }
 
 TEST_CASE("boostlu: equals PyTorch") {

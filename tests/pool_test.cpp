@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "engine/random.h"
-#include "tests/check.h"
+#include "tests/bf16.h"
 
 namespace lucida {
 namespace {
@@ -38,11 +38,40 @@ TEST_CASE("maxpool2d: gradient") {
 
 TEST_CASE("maxpool2d: every rung equals rung 0") {
   for (Window w : windows)
-    for (const Shape& shape :
-         {Shape{1, 5, 5, 1}, Shape{3, 11, 5, 17}, Shape{1, 7, 13, 33}, Shape{2, 4, 5, 130}}) {
+    for (const Shape& shape : {Shape{1, 5, 5, 1}, Shape{3, 11, 5, 17}, Shape{1, 7, 13, 33},
+                               Shape{2, 4, 5, 130}, Shape{2, 19, 8, 8}, Shape{1, 12, 11, 24}}) {
       INFO("kernel ", w.kernel, " stride ", w.stride, " pad ", w.pad, " x ", shape);
       check_rungs_agree<MaxPoolKernels>(max_of(w), {noise_tensor(shape, 2)}, 1e-6);
     }
+}
+
+TEST_CASE("maxpool2d: bf16") {
+  for (Window w : windows)
+    for (const Shape& shape : {Shape{3, 11, 5, 17}, Shape{2, 19, 8, 8}, Shape{1, 12, 11, 24}}) {
+      INFO("kernel ", w.kernel, " stride ", w.stride, " pad ", w.pad, " x ", shape);
+      check_bf16<MaxPoolKernelsOf<Bf16>>(max_of(w), {noise_tensor(shape, 2)});
+    }
+}
+
+TEST_CASE("maxpool2d: NaN and infinities choose the same winners everywhere") {
+  for (Window w : windows) {
+    std::vector<float> values = noise(2 * 9 * 8 * 8, 5);
+    for (size_t i = 0; i < values.size(); i += 11) values[i] = i % 3 == 0 ? NAN : -INFINITY;
+    const PoolSizes sizes{2, 9, 8, 8, w.kernel, w.stride, w.pad};
+    const Tensor x = Tensor::from({2, 9, 8, 8}, values);
+    const Shape out{2, sizes.out_h(), sizes.out_w(), 8};
+    const auto winners = [&](Device device) {
+      const Tensor here = x.on(device), y = Tensor::empty(out, device);
+      const Tensor winner = Tensor::empty(out, device, DType::u8);
+      kernels_for<MaxPoolKernels>(device).forward(sizes, here.data(), y.data(), winner.data<uint8_t>());
+      return winner.bytes_on_host();
+    };
+    const std::vector<uint8_t> want = [&] {
+      const ForcedRung<MaxPoolKernels> plain(0);
+      return winners({});
+    }();
+    for_each_variant<MaxPoolKernels>([&](Device device) { CHECK(winners(device) == want); });
+  }
 }
 
 TEST_CASE("maxpool2d: equals PyTorch, ties included") {
@@ -66,9 +95,9 @@ TEST_CASE("maxpool2d: the first of equal values wins, padding never, a NaN alway
     for (float v : run.gradients[0].to_host()) total += v;
     CHECK(total == 8);  // every output's gradient arrives somewhere inside the image
     for (int64_t at : {0, 1, 4, 8}) {
-      const Tensor x = copy_to(noise_tensor({1, 3, 3, 1}, 3), device);
-      x.data()[at] = NAN;
-      CHECK(std::isnan(max_pool(x, 3, 1, 0).item()));
+      std::vector<float> values = noise(9, 3);
+      values[size_t(at)] = NAN;
+      CHECK(std::isnan(max_pool(Tensor::from({1, 3, 3, 1}, values, device), 3, 1, 0).item()));
     }
   });
 }
@@ -79,8 +108,13 @@ TEST_CASE("global_average: gradient") {
 
 TEST_CASE("global_average: every rung equals rung 0") {
   for (const Shape& shape : {Shape{1, 1, 1, 1}, Shape{3, 7, 7, 17}, Shape{1, 14, 14, 20}, Shape{5, 3, 1, 130},
-                             Shape{2, 2, 31, 65}})
+                             Shape{2, 2, 31, 65}, Shape{2, 7, 7, 160}, Shape{1, 3, 5, 264}})
     check_rungs_agree<GlobalAverageKernels>(average, {noise_tensor(shape, 2)}, 1e-6);
+}
+
+TEST_CASE("global_average: bf16, the result f32") {
+  for (const Shape& shape : {Shape{3, 7, 7, 17}, Shape{2, 7, 7, 160}, Shape{1, 3, 5, 264}})
+    check_bf16<GlobalAverageKernelsOf<Bf16>>(average, {noise_tensor(shape, 2)});
 }
 
 TEST_CASE("global_average: equals PyTorch") {

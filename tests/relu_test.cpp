@@ -1,9 +1,10 @@
 #include "layers/relu.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "tests/check.h"
+#include "tests/bf16.h"
 
 namespace lucida {
 namespace {
@@ -17,6 +18,19 @@ TEST_CASE("relu: gradient") {
 TEST_CASE("relu: every rung equals rung 0") {
   for (int64_t count : {1, 3, 17, 31, 33, 65, 130, 1027, 70001})
     check_rungs_agree<ReluKernels>(operation, {noise_tensor({count}, 2)}, 0);
+}
+
+TEST_CASE("relu: bf16, sizes with and without a rest, aligned or not") {
+  for (int64_t count : {1, 7, 8, 255, 4096, 9001})
+    check_bf16<ReluKernelsOf<Bf16>>(operation, {noise_tensor({count}, 2)});
+}
+
+TEST_CASE("relu: a tensor that is not aligned for vectors") {
+  for_each_variant<ReluKernels>([](Device device) {
+    const Tensor all = Tensor::from({5001}, noise(5001, 3), device), x = all.slice(1, {5000});
+    const std::vector<float> y = relu(x).to_host(), from = x.to_host();
+    for (size_t i = 0; i < 5000; ++i) REQUIRE(y[i] == std::max(from[i], 0.0f));
+  });
 }
 
 TEST_CASE("relu: equals PyTorch") {

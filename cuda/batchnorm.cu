@@ -152,13 +152,7 @@ void apply(Sizes<T> z, const T* x, const T* y, const T* dy, const float* a, cons
 }
 
 template <class T>
-const BatchNormKernelsOf<T> table{statistics<T>,
-                                  batchnorm_channels::update_running<Sizes<T>>,
-                                  batchnorm_channels::fold<Sizes<T>>,
-                                  normalize<T>,
-                                  reduce<T>,
-                                  batchnorm_channels::coefficients<Sizes<T>>,
-                                  apply<T>};
+const auto table = batchnorm_channels::table_of<T>(statistics<T>, normalize<T>, reduce<T>, apply<T>);
 const Provide<BatchNormKernelsOf<float>> provide{
     {this_device, 2, "rows split over blocks, 16 bytes a lane, one read for mean and variance",
      &table<float>}};

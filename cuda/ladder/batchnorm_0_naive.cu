@@ -7,7 +7,6 @@
 //   weak spot parallel over channels alone
 //   why it loses to the next rung: rows are independent too, and there are thousands of them a channel
 #include "cuda/batchnorm_channels.cuh"
-#include "cuda/element.cuh"
 
 namespace lucida {
 namespace {
@@ -18,11 +17,6 @@ constexpr int threads = 64;
 
 __device__ int channel() {
   return int(blockIdx.x) * threads + int(threadIdx.x);
-}
-
-template <class T>
-__device__ float masked(const T* y, const T* dy, int64_t i) {
-  return !y || widen(y[i]) > 0 ? widen(dy[i]) : 0.0f;
 }
 
 template <class T>
@@ -108,13 +102,7 @@ void apply(Sizes<T> z, const T* x, const T* y, const T* dy, const float* a, cons
 }
 
 template <class T>
-const BatchNormKernelsOf<T> table{statistics<T>,
-                                  batchnorm_channels::update_running<Sizes<T>>,
-                                  batchnorm_channels::fold<Sizes<T>>,
-                                  normalize<T>,
-                                  reduce<T>,
-                                  batchnorm_channels::coefficients<Sizes<T>>,
-                                  apply<T>};
+const auto table = batchnorm_channels::table_of<T>(statistics<T>, normalize<T>, reduce<T>, apply<T>);
 const Provide<BatchNormKernelsOf<float>> provide{{this_device, 0, "one thread a channel", &table<float>}};
 const Provide<BatchNormKernelsOf<Bf16>> provide_bf16{{this_device, 0, "one thread a channel", &table<Bf16>}};
 

@@ -10,7 +10,6 @@
 //   why it loses to the next rung: that splits the rows over blocks as well, moves 16 bytes a lane and reads x
 //             once for mean and variance
 #include "cuda/batchnorm_channels.cuh"
-#include "cuda/element.cuh"
 
 namespace lucida {
 namespace {
@@ -56,11 +55,6 @@ __global__ void statistics_kernel(Sizes<T> z, const T* x, float* mean, float* va
     mean[c] = first + m;
     var[c] = squares / float(z.rows);
   }
-}
-
-template <class T>
-__device__ float masked(const T* y, const T* dy, int64_t i) {
-  return !y || widen(y[i]) > 0 ? widen(dy[i]) : 0.0f;
 }
 
 template <class T>
@@ -137,13 +131,7 @@ void apply(Sizes<T> z, const T* x, const T* y, const T* dy, const float* a, cons
 }
 
 template <class T>
-const BatchNormKernelsOf<T> table{statistics<T>,
-                                  batchnorm_channels::update_running<Sizes<T>>,
-                                  batchnorm_channels::fold<Sizes<T>>,
-                                  normalize<T>,
-                                  reduce<T>,
-                                  batchnorm_channels::coefficients<Sizes<T>>,
-                                  apply<T>};
+const auto table = batchnorm_channels::table_of<T>(statistics<T>, normalize<T>, reduce<T>, apply<T>);
 const Provide<BatchNormKernelsOf<float>> provide{
     {this_device, 1, "a block for 32 channels, warps share the rows", &table<float>}};
 const Provide<BatchNormKernelsOf<Bf16>> provide_bf16{

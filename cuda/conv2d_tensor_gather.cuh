@@ -1,13 +1,15 @@
 // Convolution on tensor cores, forward and backward_data:  C[row][column] = sum over taps t and channels e of
 //   image[pixel of row + offset of t][e]  x  B[column][t, e].
 //
-//   mapping   a block makes 128 x 128 (256 x 64, 64 x 256) results; rows of its A tile are results, gathered: thread i
-//             copies 16 bytes of rows i/4, i/4 + 32, ... Rows of B lie as they are.
-//   in loop   the addresses of a thread's rows are fixed; a tap adds one offset to all of them, and one bit test (of
-//             those that fall outside the image, worked out once a row) decides whether bytes or zeros are copied.
-//   banks     a tile's row is 64 bytes, so two rows fill the 32 banks; chunk c of row m lies at c ^ (m / 2 & 3), and
-//             ldmatrix's 8 rows of one chunk, as cp.async's 2 rows of four, fall into different banks.
-//   depth     split among blockIdx.y where there are too few blocks; partial sums are added by another kernel.
+//   mapping   a block makes 128 x 128 (256 x 64, 64 x 256) results; rows of its A tile are results, gathered:
+//             thread i copies 16 bytes of rows i/4, i/4 + 32, ... Rows of B lie as they are.
+//   in loop   the addresses of a thread's rows are fixed; a tap adds one offset to all of them, and one bit
+//             test (of those that fall outside the image, worked out once a row) decides whether bytes or
+//             zeros are copied.
+//   banks     a tile's row is 64 bytes, so two rows fill the 32 banks; chunk c of row m lies at
+//             c ^ (m / 2 & 3), and ldmatrix's 8 rows of one chunk, as cp.async's 2 rows of four, fall into
+//             different banks.
+//   depth     split among blockIdx.y where there are too few blocks; another kernel adds partial sums.
 #pragma once
 #include "cuda/conv2d_tensor.h"
 #include "cuda/tensor_store.cuh"
@@ -28,7 +30,7 @@ struct Gather {
   Divisor column_tiles;
 };
 
-// Of a block's rows: the pixel its first tap meets (maybe outside), which taps lie outside, where the result goes.
+// Of a block's rows: the pixel its first tap meets (maybe outside), which taps lie outside, where results go.
 template <int Rows>
 struct RowTable {
   int source[Rows], target[Rows];

@@ -1,5 +1,5 @@
-// The geometry of the tensor-core passes (cuda/conv2d_tensor.h): which taps which results meet, and how depth is
-// walked. Host code: nothing here runs on the device.
+// The geometry of the tensor-core passes (cuda/conv2d_tensor.h): which taps which results meet, and how depth
+// is walked. Host code: nothing here runs on the device.
 #include <algorithm>
 #include <numeric>
 

@@ -1,14 +1,17 @@
-// Convolution on tensor cores, backward_weight:  dw[k][t, c] = sum over pixels p of dy[p][k] x x[p's tap t][c].
+// Convolution on tensor cores, backward_weight:
+//   dw[k][t, c] = sum over pixels p of  dy[p][k] x x[p's tap t][c].
 //
-//   mapping   a block makes 128 output channels x 128 (tap, channel) columns over a share of the pixels: blockIdx.y
-//             splits them until the device is full; partial sums are added in order by another kernel.
-//   tiles     the sum runs over pixels, so a tile's row is a pixel: 128 channels of dy, 128 columns of x. A thread copies
-//             the same 16 bytes of every pixel row it serves: its tap and channels never change.
-//   in loop   where a pixel lies in x and which taps fall outside is worked out once for 128 pixels, by one thread each,
-//             adding 128 to (image, row, column) in mixed radix: no division, and 8 bytes read from shared memory a copy.
-//   banks     bf16: ldmatrix turns rows of pixels into mma's rows of channels; chunk c of pixel p lies at c ^ (p & 7).
-//             tf32: ldmatrix cannot turn 32-bit elements, so lanes read words: 8 neighbours of 4 pixels, which lie in
-//             different banks when chunk c of pixel p lies at c ^ 2 (p & 3). Both: 1 wavefront an mma.
+//   mapping   a block makes 128 output channels x 128 (tap, channel) columns over a share of the pixels:
+//             blockIdx.y splits them until the device is full; another kernel adds partial sums in order.
+//   tiles     the sum runs over pixels, so a tile's row is a pixel: 128 channels of dy, 128 columns of x. A
+//             thread copies the same 16 bytes of every pixel it serves: its tap and channels never change.
+//   in loop   where a pixel lies in x and which taps fall outside is worked out for 128 pixels at once, one a
+//             thread, by adding 128 to (image, row, column) in mixed radix: no division, and 8 bytes read
+//             from shared memory a copy.
+//   banks     bf16: ldmatrix turns rows of pixels into mma's rows of channels; chunk c of pixel p lies at
+//             c ^ (p & 7). tf32: ldmatrix cannot turn 32-bit elements, so lanes read words, 8 neighbours of 4
+//             pixels, which lie in different banks when chunk c of pixel p lies at c ^ 2 (p & 3). Both: 1
+//             wavefront an mma.
 //   weak spot tf32 issues 1 load an mma where ldmatrix needs 1/4.
 #pragma once
 #include "cuda/conv2d_tensor.h"
@@ -49,7 +52,7 @@ __device__ int pixel_chunk(int pixel, int chunk_index) {
   return pixel * Width * int(sizeof(T)) + (chunk_index ^ (sizeof(T) == 2 ? pixel & 7 : (pixel & 3) * 2)) * 16;
 }
 
-// The copies of one operand: every thread has one chunk of columns and `copies` rows of pixels, `stride` apart.
+// The copies of one operand: a thread has one chunk of columns and `copies` pixels, `stride` apart.
 template <class T, int Width, int threads>
 struct PixelCopies {
   static constexpr int chunks = Width / chunk<T>, stride = threads / chunks, copies = tile_depth<T> / stride;

@@ -1,6 +1,6 @@
 // What surrounds a product on tensor cores: operands in rows of whole 16-byte chunks, a weight transposed for
-// backward_data, and the sum of partial results. Each moves a tensor once; none of it is needed for the channel counts
-// of a ResNet but the transposed weight.
+// backward_data, and the sum of partial results. Each moves a tensor once; none of it is needed for the
+// channel counts of a ResNet but the transposed weight.
 #pragma once
 #include "cuda/tensor_store.cuh"
 
@@ -40,9 +40,9 @@ Operand<T> padded_rows(const T* x, int64_t rows, int columns) {
   return {copy, copy.data<T>()};
 }
 
-// w [k][taps][c] -> [c][taps][padded k], both in whole chunks. A thread turns chunk x chunk elements of one tap in
-// registers: 16 bytes of 8 (f32: 4) rows come in, 16 bytes of 8 rows go out. A warp has 4 chunks of c and 8 of k, so
-// 64 neighbouring bytes are read and 128 written.
+// w [k][taps][c] -> [c][taps][padded k], both in whole chunks. A thread turns chunk x chunk elements of one
+// tap in registers: 16 bytes of 8 (f32: 4) rows come in, 16 bytes of 8 rows go out. A warp has 4 chunks of c
+// and 8 of k, so 64 neighbouring bytes are read and 128 written.
 template <class T>
 __device__ void turn(const uint4 (&in)[chunk<T>], uint4 (&out)[chunk<T>]) {
   const auto& from = reinterpret_cast<const unsigned(&)[chunk<T>][4]>(in);

@@ -1,6 +1,7 @@
-// From accumulators to global memory: a warp lays its 64 x 64 results in shared memory and stores rows of them, 16
-// bytes a lane. Rows of results are 256 (f32) or 128 bytes (bf16, rounded before), chunks of 16 bytes are exchanged by
-// XOR with the row, so that neither the writes (8 rows at once) nor the reads (whole rows) meet in a bank.
+// From accumulators to global memory: a warp lays its 64 x 64 results in shared memory and stores rows of
+// them, 16 bytes a lane. Rows of results are 256 (f32) or 128 bytes (bf16, rounded before), chunks of 16
+// bytes are exchanged by XOR with the row, so that neither the writes (8 rows at once) nor the reads (whole
+// rows) meet in a bank.
 #pragma once
 #include "cuda/element.cuh"
 #include "cuda/tensor_tile.cuh"

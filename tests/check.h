@@ -106,8 +106,8 @@ class UsePrecision {  // products are computed in it while it lives
   Precision before_;
 };
 
-// f with every rung of every device that is present; emulated ones under each thread order in `orders`. Rungs that
-// round their inputs to tf32 run only under that precision: no other result would be as close as f32 tests ask for.
+// f with every rung of every device that is present; emulated ones under each thread order in `orders`. Rungs
+// that round their inputs to tf32 run only under that precision: f32 tests ask for closer results.
 template <class Kernels>
 void for_each_variant(const std::function<void(Device)>& f, int at_least = 2,
                       std::span<const emulate::Order> orders = emulate::all_orders) {

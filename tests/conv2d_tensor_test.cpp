@@ -1,5 +1,5 @@
-// Tensor cores: rung 4 of conv2d and linear, against rung 0 of the host, which sums in double. Inputs are numbers that
-// tf32 (bf16) holds exactly, so products are exact and f32 results must agree to f32 accuracy.
+// Tensor cores: rung 4 of conv2d and linear, against rung 0 of the host, which sums in double. Inputs are
+// numbers that tf32 (bf16) holds exactly, so products are exact and f32 results must agree to f32 accuracy.
 #include "cuda/conv2d_tensor.h"
 
 #include <algorithm>
@@ -157,8 +157,9 @@ double dot(const Tensor& a, const Tensor& b) {
   return sum;
 }
 
-// A convolution is linear in x and in the weight, so its derivative is exact: a step of 1 in one element of x changes
-// the dot product of y and dy by that element of dx, and the dot products with dx and dw are that with y.
+// A convolution is linear in x and in the weight, so its derivative is exact: a step of 1 in one element of x
+// changes the dot product of y and dy by that element of dx, and the dot products with dx and dw are that
+// with y.
 template <class T>
 void check_differences() {
   using Kernels = Conv2dKernelsOf<T>;

@@ -19,7 +19,7 @@ void launch_gather(const char* name, Gather<T> g, int rows, int phases, int spli
   const int column_tiles = int(blocks_for(g.shape.columns, Columns));
   const unsigned blocks = unsigned(blocks_for(rows, Rows) * column_tiles);
   g.column_tiles = Divisor(column_tiles);
-  const Grid grid{dim3(blocks, unsigned(splits), unsigned(phases)), threads,
+  const Grid grid{dim3(blocks, unsigned(splits), unsigned(phases)), gather_threads,
                   Block<Rows, Columns>::shared_bytes};
   launch(name, grid, gather_kernel<T, Rows, Columns>, g);
 }
@@ -28,9 +28,9 @@ void launch_gather(const char* name, Gather<T> g, int rows, int phases, int spli
 template <class T>
 void launch_gather(const char* name, Gather<T> g, int rows, int phases) {
   const int columns = g.shape.columns;
-  const TileSize tile = tile_for(rows, columns);
+  const TileSize tile = tile_for(rows, columns, gather_sizes);
   const int64_t tiles = blocks_for(int64_t{g.phase[0].taps()} * g.shape.depth, tile_depth<T>);
-  const Split split = phases == 1 && g.shape.target_step == 1 ? split_of(tiles_of(tile, rows, columns), tiles)
+  const Split split = phases == 1 && g.shape.target_step == 1 ? split_of(tile.count(rows, columns), tiles, 32)
                                                               : Split{1, int(tiles)};
   Tensor partial;
   if (split.count > 1) {
@@ -129,14 +129,15 @@ void conv2d_forward(const Conv2dSizes& z, const T* x, const T* weight, const flo
 
 template <class T>
 void conv2d_backward_data(const Conv2dSizes& z, const T* dy, const T* weight, GradSlotOf<T> dx) {
+  const int outputs = int(rounded_up(z.k, chunk<T>));
+  const Operand<T> image = padded_rows(dy, z.pixels(), z.k),
+                   b = transposed_weight(weight, z.k, z.r * z.s, z.c);
   if (unfold_first(z)) {
-    const Operand<T> b = transposed_weight(weight, z.k, z.r * z.s, z.c, z.k);
-    const Tensor rows = unfolded(z, true, dy);
+    Conv2dSizes padded = z;
+    padded.k = outputs;
+    const Tensor rows = unfolded(padded, true, image.data);
     return product<T>(of_unfolded(rows, z.c), rows.data<T>(), b.data, nullptr, dx);
   }
-  const int outputs = int(rounded_up(z.k, chunk<T>));
-  const Operand<T> image = padded_rows(dy, z.pixels(), z.k);
-  const Operand<T> b = transposed_weight(weight, z.k, z.r * z.s, z.c, outputs);
   gather<T>("conv2d backward data tensor", data_product(z, outputs, tile_depth<T>), image.data, b.data,
             nullptr, dx);
 }

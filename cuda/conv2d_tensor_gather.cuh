@@ -14,6 +14,8 @@
 
 namespace lucida::tensor {
 
+constexpr int gather_threads = 128;
+
 template <class T>
 struct Gather {
   GatherShape shape;
@@ -35,7 +37,7 @@ struct RowTable {
 
 template <int Rows>
 __device__ void locate_rows(const GatherShape& g, const Phase& p, int first_row, RowTable<Rows>& table) {
-  for (int i = int(threadIdx.x); i < Rows; i += threads) {
+  for (int i = int(threadIdx.x); i < Rows; i += gather_threads) {
     const int row = std::min(first_row + i, p.rows - 1);
     const int image = p.grid_area.quotient(row), pixel = row - image * int(p.grid_area.d);
     const int v = p.grid_w.quotient(pixel), u = pixel - v * int(p.grid_w.d);
@@ -155,7 +157,7 @@ struct GatherSource {
 };
 
 template <class T, int Rows, int Columns>
-__global__ void __launch_bounds__(threads, 2) gather_kernel(const Gather<T> g) {
+__global__ void __launch_bounds__(gather_threads, 2) gather_kernel(const Gather<T> g) {
   using B = Block<Rows, Columns>;
   auto& rows = shared<RowTable<Rows>>();
   auto* memory = dynamic_shared<unsigned char>();

@@ -3,24 +3,27 @@
 namespace lucida {
 namespace {
 
-// [n][rows][columns] -> [n][columns][rows]
-std::vector<float> transpose(std::span<const float> from, int64_t n, int64_t rows, int64_t columns) {
+std::vector<float> transposed(std::span<const float> from, int64_t n, int64_t rows, int64_t columns) {
   std::vector<float> to(from.size());
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t c = 0; c < columns; ++c)
-        to[size_t((i * columns + c) * rows + r)] = from[size_t((i * rows + r) * columns + c)];
+  kernels_for<LayoutKernels>(Device{}).transpose(n, rows, columns, from.data(), to.data());
+  return to;
+}
+
+// [n][rows][columns] on its device
+Tensor transposed(const Tensor& from, int64_t n, int64_t rows, int64_t columns, const Shape& shape) {
+  const Tensor to = Tensor::empty(shape, from.device());
+  kernels_for<LayoutKernels>(from.device()).transpose(n, rows, columns, from.data(), to.data());
   return to;
 }
 
 }  // namespace
 
 std::vector<float> channels_last(std::span<const float> values, int64_t n, int64_t c, int64_t h, int64_t w) {
-  return transpose(values, n, c, h * w);
+  return transposed(values, n, c, h * w);
 }
 
 std::vector<float> channels_first(std::span<const float> values, int64_t n, int64_t h, int64_t w, int64_t c) {
-  return transpose(values, n, h * w, c);
+  return transposed(values, n, h * w, c);
 }
 
 Tensor from_file_order(std::span<const int64_t> shape, std::span<const float> values, Device device) {
@@ -29,13 +32,17 @@ Tensor from_file_order(std::span<const int64_t> shape, std::span<const float> va
   const Shape memory{shape[0], shape[2], shape[3], shape[1]};
   require(int64_t(values.size()) == memory.count(), "layout: ", values.size(), " values for shape ",
           Shape(shape));
-  return Tensor::from(memory, channels_last(values, shape[0], shape[1], shape[2], shape[3]), device);
+  return transposed(Tensor::from(Shape(shape), values, device), shape[0], shape[1], shape[2] * shape[3],
+                    memory);
 }
 
 std::vector<float> to_file_order(const Tensor& t) {
   const Shape& s = t.shape();
-  const std::vector<float> values = t.to_host();
-  return s.rank() == 4 ? channels_first(values, s[0], s[1], s[2], s[3]) : values;
+  if (s.rank() != 4)
+    return t.to_host();
+  if (t.dtype() == DType::f32)
+    return transposed(t, s[0], s[1] * s[2], s[3], file_shape(s)).to_host();
+  return channels_first(t.to_host(), s[0], s[1], s[2], s[3]);
 }
 
 Shape file_shape(const Shape& s) {

@@ -91,10 +91,12 @@ constexpr Table<T> table_of(decltype(Table<T>::statistics) statistics,
 
 namespace lucida {
 
-// dy of one element where relu let it pass.
+// dy of element i of channel c where relu let it pass.
 template <class T>
-__device__ float masked(const T* y /*or null*/, const T* dy, int64_t i) {
-  return !y || widen(y[i]) > 0 ? widen(dy[i]) : 0.0f;
+__device__ float masked(const ReluMaskOf<T>& m, const T* x, const T* dy, int64_t i, int c) {
+  if (m.y)
+    return widen(m.y[i]) > 0 ? widen(dy[i]) : 0.0f;
+  return !m.scale || m.scale[c] * widen(x[i]) + m.shift[c] > 0 ? widen(dy[i]) : 0.0f;
 }
 
 }  // namespace lucida

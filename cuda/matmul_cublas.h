@@ -1,5 +1,5 @@
-// Matrix products by cuBLAS, for the rungs that show what a library makes of the same work. Row-major; a product
-// of floats follows precision(), sums are f32.
+// Matrix products by cuBLAS, for the rungs that show what a library makes of the same work. Row-major; a
+// product of floats follows precision(), sums are f32.
 #pragma once
 #include "cuda/launch.h"
 

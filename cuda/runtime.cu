@@ -1,5 +1,5 @@
-// The CUDA runtime behind engine/device.h: which devices there are, the queue that kernels run on, errors with
-// names, ranges for profilers. Memory and copies are in cuda/runtime_memory.cu.
+// The CUDA runtime behind engine/device.h: which devices there are, the queue that kernels run on, errors
+// with names, ranges for profilers. Memory and copies are in cuda/runtime_memory.cu.
 //
 // The device of a thread is the one whose memory it used last: tensors say where they are, launch() does not.
 #include "cuda/runtime.h"

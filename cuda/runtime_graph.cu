@@ -1,7 +1,7 @@
 // Recordings: CUDA graphs. A training step queues several hundred kernels; from the host that costs some
-// microseconds each, as a graph one call. What is baked in are the kernels' arguments: addresses and sizes, and
-// every number that was passed by value. So whoever records keeps what changes outside (learning rate, step
-// count) and records anew when a size or a count changes.
+// microseconds each, as a graph one call. What is baked in are the kernels' arguments: addresses and sizes,
+// and every number that was passed by value. So whoever records keeps what changes outside (learning rate,
+// step count) and records anew when a size or a count changes.
 //
 // Addresses must stay valid, hence the memory of its own: blocks that were freed during the recording are
 // reused within it, never by others. It is the capture mode "relaxed" that lets cudaMalloc through meanwhile.

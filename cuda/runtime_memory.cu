@@ -261,7 +261,7 @@ std::shared_ptr<void> pinned(size_t bytes) {
   return {memory, [](void* p) { cudaFreeHost(p); }};
 }
 
-// `to` may be memory that queued kernels still read: the copy waits for what is queued now, not for what comes.
+// `to` may be memory that queued kernels still read: the copy waits for what is queued now, and for no more.
 void upload(Device device, void* to, const void* from, size_t bytes) {
   const Queues& q = queues(device.index);
   check(cudaEventRecord(q.computed, q.compute), "uploading");

@@ -1,4 +1,4 @@
-// Writes one row into every row of a matrix:  y[row][c] = bias[c].  A product that adds to y then has its bias.
+// Writes one row into every row of a matrix:  y[row][c] = bias[c].  A product added to y then has its bias.
 //   mapping   one thread an element;  traffic   y once, limited by memory
 #pragma once
 #include "cuda/element.cuh"

@@ -1,7 +1,7 @@
 // Who holds which part of a device's memory. Only book-keeping: pieces are offsets and sizes, and the owner
-// (the host's arena in engine/memory.cpp, a GPU's in cuda/runtime_memory.cu) knows the addresses and the lock.
+// (the host's arena in engine/memory.cpp, a GPU's in cuda/runtime_memory.cu) has the addresses and the lock.
 //
-// A request gets the smallest free piece that fits, the lowest of those; neighbours merge when they come back.
+// A request gets the smallest free piece that fits, the lowest of those; neighbours merge on their return.
 #pragma once
 #include <map>
 #include <optional>

@@ -1,7 +1,7 @@
 // What an accelerator has to provide beyond kernels: memory, copies, and a place in the queue.
 //
-// engine/ knows no CUDA. The device's runtime (cuda/runtime.cu, where it is linked) announces itself here, and
-// engine/memory.h goes through it for tensors of that device. Device::emulated lives in host memory.
+// engine/ knows no CUDA. The device's runtime (cuda/runtime.cu, where it is linked) announces itself here,
+// and engine/memory.h goes through it for tensors of that device. Device::emulated lives in host memory.
 //
 // Work on a device is queued in order: kernels and copies run one after another on one stream, so memory that
 // was freed may be handed out again at once. Only a copy to the host and synchronize() wait.
@@ -43,8 +43,8 @@ struct DeviceRuntime {
   void (*upload_done)(Device);
   void (*wait_upload)(Device);
 
-  // Records what is queued instead of running it, and runs it again with one call: a CUDA graph. Memory that is
-  // allocated in between belongs to the recording and stays reserved as long as that lives. end_recording
+  // Records what is queued instead of running it, and runs it again with one call: a CUDA graph. Memory that
+  // is allocated in between belongs to the recording and stays reserved as long as that lives. end_recording
   // throws Error where something cannot be recorded, such as a result that the host waits for; drop_recording
   // gives up. Null where the runtime has no recordings.
   void (*begin_recording)(Device);

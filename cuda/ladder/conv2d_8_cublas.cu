@@ -60,7 +60,7 @@ __global__ void fold_kernel(Conv2dSizes z, int oh, int ow, int64_t count, const 
   store_gradient(dx, at, sum);
 }
 
-// f(sizes of a few images, their first image, memory for their patches of T), until all images had their turn.
+// f(sizes of a few images, their first image, memory for their patches of T), until all had their turn.
 template <class T, class F>
 void in_chunks(const Conv2dSizes& z, F&& f) {
   const int64_t an_image = int64_t(z.out_h()) * z.out_w() * depth(z);

@@ -1,4 +1,4 @@
-// Linear, rung 8: cuBLAS, the yardstick.  y = x w^T + b,  dx = dy w,  dw = dy^T x,  db = sums of dy's columns.
+// Linear, rung 8: cuBLAS, the yardstick.  y = x w^T + b,  dx = dy w,  dw = dy^T x,  db = dy's column sums.
 #include "cuda/column_sums.cuh"
 #include "cuda/matmul_cublas.h"
 #include "cuda/spread_rows.cuh"

@@ -23,8 +23,8 @@ constexpr double horner(double x, double c0, More... more) {
     return fma(x, horner(x, more...), c0);
 }
 
-// For |x| <= 200, which is all that a float tells from 0 and infinity; beyond, exp(-200) and exp(200). NaN stays
-// NaN. (A template because a constexpr function that is none may not call fma.)
+// For |x| <= 200, which is all that a float tells from 0 and infinity; beyond, exp(-200) and exp(200). NaN
+// stays NaN. (A template because a constexpr function that is none may not call fma.)
 template <class T>
 constexpr double exact_exp(T x) {
   const double clamped = x < -200 ? -200 : x > 200 ? 200 : double(x);

@@ -1,7 +1,7 @@
 // softplus(x) = log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), with the same bits on every device.
 //
-// Large-loss methods choose entries by comparing losses: a last bit that differs changes ties and order. So, as in
-// engine/exact.h, there is nothing here that a compiler may fuse: products are only factors, sums have no product.
+// Large-loss methods choose entries by comparing losses: a last bit that differs changes ties and order. So,
+// as in engine/exact.h, nothing here may be fused by a compiler: products are only factors, no sum has one.
 //     log1p(e) = 2 atanh(s)    s = e / (2 + e) <= 1/3, series to s^23 / 23
 // in double, error below 2^-36 of the result before it is rounded to float.
 #pragma once

@@ -10,6 +10,8 @@
 #   make cuda                  build/cuda/lucida with nvcc for sm_80 and sm_90, and what ptxas says of every kernel
 #   make cuda-test             every test on this machine's GPU; `make test` does both where there is one
 #   make cuda-ptx              build/cuda-ptx/lucida for a PTX simulator (cuda-ptx-test: the tests)
+#   make profile [STEPS=5]     a training step in Nsight Systems; docs/profiling.md
+#   make profile-kernel KERNEL=conv2d RUNG=4 [SHAPE= SET= PASS=]   one operation in Nsight Compute
 #   make read LAYER=conv2d     the files of one layer, in reading order
 #   make layout                does the tree keep its rules?      make lint / make format    clang-tidy, clang-format
 #   make clean                 removes build/ (never data/ or runs/)
@@ -61,6 +63,7 @@ NEED_NVCC  = test -x $(NVCC) || { echo "make $@ needs nvcc, of the CUDA toolkit:
 
 .PHONY: all cuda cuda-ptx cuda-test cuda-ptx-test ptxas train eval cam bench profile profile-kernel test layout read \
         deps format lint clean help
+export KERNEL RUNG SHAPE SET PASS PRECISION STEPS # of make profile and make profile-kernel
 all: build/.deps
 	@$(ONE_MAKE) $(PROGRAM)
 	@ln -sfn $(PROGRAM:build/%=%) build/lucida
@@ -145,6 +148,12 @@ cuda-ptx cuda-ptx-test: build/.deps
 	@$(ONE_MAKE) build/cuda-ptx/$(if $(findstring test,$@),test,lucida)
 ptxas:
 	@bash scripts/ptxas.sh build/cuda
+profile: export PROGRAM := build/cuda/lucida
+profile: build/.deps
+	@bash scripts/profile.sh $(ARGS)
+profile-kernel: export PROGRAM := build/cuda/lucida
+profile-kernel: build/.deps
+	@bash scripts/profile_kernel.sh
 
 # ---- proof ----------------------------------------------------------------------------------------------------
 

@@ -173,38 +173,54 @@ void normalize(Sizes z, const float* x, const float* scale, const float* shift, 
   kernels[skip != nullptr][relu][streams(z, y)](z, x, scale, shift, skip, y);
 }
 
-// g = dy where y > 0; y null: dy.
-template <bool Mask, class Part>
-Vec masked(Part part, const float* y, const float* dy) {
-  const Vec g = part.load(dy);
-  if constexpr (Mask)
-    return part.load(y) > Vec{} ? g : Vec{};
+enum class Mask { none, y, x };
+using ReluMask = ReluMaskOf<float>;
+
+// f(the kind of mask as a constant).
+template <class F>
+auto with_mask(const ReluMask& m, const F& f) {
+  using enum Mask;
+  return m.y       ? f(std::integral_constant<Mask, y>{})
+         : m.scale ? f(std::integral_constant<Mask, x>{})
+                   : f(std::integral_constant<Mask, none>{});
+}
+
+// dy where the mask lets it pass, at element i of channel c.
+template <Mask M, class Part>
+Vec masked(Part part, const ReluMask& m, const float* x, const float* dy, int64_t i, int c) {
+  const Vec g = part.load(dy + i);
+  if constexpr (M == Mask::y)
+    return part.load(m.y + i) > Vec{} ? g : Vec{};
+  if constexpr (M == Mask::x)
+    return part.load(x + i) * part.load(m.scale + c) + part.load(m.shift + c) > Vec{} ? g : Vec{};
   return g;
 }
 
 // sums[c] and sums[channels + c] of the rows [begin, end).
-template <bool Mask>
-void reduce_rows(Sizes z, const float* x, const float* y, const float* dy, const float* mean, int64_t begin,
+template <Mask M>
+void reduce_rows(Sizes z, const float* x, ReluMask mask, const float* dy, const float* mean, int64_t begin,
                  int64_t end, double* sums) {
   std::vector<float> block(size_t(z.channels) * 2);
   for (int64_t first = begin; first < end; first += block_rows(z)) {
     std::fill(block.begin(), block.end(), 0.0f);
     add_rows<2>(first, std::min(end, first + block_rows(z)), z.channels, block.data(),
                 [&](auto part, int64_t i, int c) {
-                  const Vec g = masked<Mask>(part, y + i, dy + i);
+                  const Vec g = masked<M>(part, mask, x, dy, i, c);
                   return std::array{g, g * (part.load(x + i) - part.load(mean + c))};
                 });
     for (size_t c = 0; c < block.size(); ++c) sums[c] += block[c];
   }
 }
 
-void reduce(Sizes z, const float* x, const float* y, const float* dy, const float* mean, const float* rstd,
+void reduce(Sizes z, const float* x, ReluMask mask, const float* dy, const float* mean, const float* rstd,
             float* sum_dy, float* sum_dy_xhat) {
   const int64_t chunks = chunks_of(z), width = 2 * int64_t{z.channels};
   std::vector<double> partial(size_t(chunks * width), 0.0);
   parallel_tasks(chunks, [&](int64_t i) {
-    const auto kernel = y ? reduce_rows<true> : reduce_rows<false>;
-    kernel(z, x, y, dy, mean, z.rows * i / chunks, z.rows * (i + 1) / chunks, partial.data() + i * width);
+    with_mask(mask, [&](auto kind) {
+      reduce_rows<kind>(z, x, mask, dy, mean, z.rows * i / chunks, z.rows * (i + 1) / chunks,
+                        partial.data() + i * width);
+    });
   });
   for (int c = 0; c < z.channels; ++c) {
     double sum = 0, sum_x = 0;
@@ -226,13 +242,13 @@ void put_gradient(Part part, GradSlot slot, int64_t i, Vec v) {
     put<Stream>(part, slot.data + i, v);
 }
 
-template <bool Mask, bool Stream>
-void apply_as(Sizes z, const float* x, const float* y, const float* dy, const float* a, const float* b,
+template <Mask M, bool Stream>
+void apply_as(Sizes z, const float* x, ReluMask mask, const float* dy, const float* a, const float* b,
               const float* c, GradSlot dx, GradSlot dskip) {
   every_row(z, [&](int64_t row) {
     across(z.channels, [&](auto part, int ch) {
       const int64_t i = row + ch;
-      const Vec g = masked<Mask>(part, y + i, dy + i);
+      const Vec g = masked<M>(part, mask, x, dy, i, ch);
       if (dx)
         put_gradient<Stream>(
             part, dx, i, part.load(a + ch) * g + (part.load(b + ch) * part.load(x + i) + part.load(c + ch)));
@@ -242,12 +258,13 @@ void apply_as(Sizes z, const float* x, const float* y, const float* dy, const fl
   });
 }
 
-void apply(Sizes z, const float* x, const float* y, const float* dy, const float* a, const float* b,
+void apply(Sizes z, const float* x, ReluMask mask, const float* dy, const float* a, const float* b,
            const float* c, GradSlot dx, GradSlot dskip) {
-  const auto kernel = streams(z, dx.data) && streams(z, dskip.data)
-                          ? (y ? apply_as<true, true> : apply_as<false, true>)
-                          : (y ? apply_as<true, false> : apply_as<false, false>);
-  kernel(z, x, y, dy, a, b, c, dx, dskip);
+  const bool stream = streams(z, dx.data) && streams(z, dskip.data);
+  with_mask(mask, [&](auto kind) {
+    const auto kernel = stream ? apply_as<kind, true> : apply_as<kind, false>;
+    kernel(z, x, mask, dy, a, b, c, dx, dskip);
+  });
 }
 
 constexpr BatchNormKernels table{statistics,

@@ -9,8 +9,8 @@
 //          +------+------+------+--      for each panel: gather x_f into [pixel][tile_width], then all tiles
 //          | task 2      | task 3        of 6 x tile_width
 //
-// A 1x1 kernel meets each pixel once, so reading memory takes half as long as multiplying: there, and where
-// many taps meet few channels, tiles fetch the next block while they multiply (cpu/conv2d_weight_tile.h).
+// Reading memory takes half as long as multiplying where a 1x1 kernel meets each pixel once: while they multiply,
+// tiles fetch the next block (cpu/conv2d_weight_tile.h).
 //
 // Where dw is small, pixels are shared out too: each share has its own partial dw, and they are added in
 // order. How many shares there are depends on the sizes alone, never on the number of threads.
@@ -36,12 +36,12 @@ constexpr int table = most_pixels + 1;                    // addresses of a tap
 constexpr int packed_pixels = 16;                         // whose dy stays in the first-level cache
 constexpr int packed_tile = most_pixels * tile_rows + 8;  // floats of dy for one tile, and slack
 
-// dy of more channels lies so far apart that its pixels meet in few sets of the caches: it is packed.
-constexpr int direct_channels = 512;
-// With many taps a block of dy is read once for each panel, and packed rows are denser: only few channels are
-// better where they lie and fetched ahead. 3x3 64>64 on 56x56 1.03 times as fast, the 7x7 of 3>64 on 224x224
-// 1.04 times; at 128 channels and more, 0.96 times.
-constexpr int direct_channels_of_taps = 64;
+// dy of more channels lies so far apart that its pixels meet in few sets of the caches: it is packed. With many
+// taps a block of dy is read once for each panel, and packing pays sooner.
+constexpr int direct_channels = 512, direct_channels_of_taps = 128;
+// A panel of x is packed where enough tiles read it. 256>64 on 56x56: unpacked 1.08 times as fast; with four
+// times as many channels, 0.97 times.
+constexpr int tiles_of_packed = 12, direct_columns = 256;
 
 // Enough for the cores of a desktop, and what will do; fixed, because they decide the sums.
 constexpr int64_t wanted_tasks = 16, enough_tasks = 8;
@@ -92,7 +92,8 @@ struct Factors {
 };
 
 // A panel with fewer columns than the kernel's vectors hold.
-void multiply_partial(MultiplyWeightTile kernel, WeightTile tile, int rows, const Panel& panel, Ahead& ahead) {
+void multiply_partial(MultiplyWeightTile kernel, WeightTile tile, int rows, const Panel& panel,
+                      Ahead& ahead) {
   alignas(64) float product[tile_rows * tile_width];
   WeightTile whole = tile;
   whole.dw = product;
@@ -151,15 +152,14 @@ struct Task {
     }
   }
 
-  // What is worth fetching of a block. Taps read much the same x: there, only what the last one reads.
+  // Both factors of a block. Taps read nearly the same x: the last one stands for all.
   Ahead ahead_of(const Block& block) const {
-    const int pixels = packs_dy() && !one_tap() ? 0 : block.pixels;
     const int64_t first = first_panel * tile_width,
-                  last = std::min<int64_t>(last_panel * tile_width, columns),
-                  last_tap = (last - 1) / image.depth;
-    const RowParts x{block.x.data() + last_tap * table, pixels, one_tap() ? first : 0,
-                     one_tap() ? last : image.depth};
-    return {x, {block.dy.data(), pixels, first_channel, last_channel}};
+                  last = std::min<int64_t>(last_panel * tile_width, columns);
+    RowParts x{block.x.data(), block.pixels, first, last};
+    if (!one_tap())
+      x = {block.x.data() + (last - 1) / image.depth * table, block.pixels, 0, image.depth};
+    return {x, {block.dy.data(), block.pixels, first_channel, last_channel}};
   }
 
   // All tiles of one panel: adds a block's pixels to dw.
@@ -190,12 +190,13 @@ struct Task {
       pack_dy(block, packed_dy);
       f = {packed_dy, packed_tile, tile_rows, nullptr, 0};
     }
-    const int64_t runs = (block.pixels + fetch_pixels - 1) / fetch_pixels;
-    ahead.spread(runs * tiles() * (last_panel - first_panel));
+    ahead.spread(Ahead::runs(block.pixels) * tiles() * (last_panel - first_panel));
+    const bool direct =
+        in_order(image.grid) && columns <= (tiles() < tiles_of_packed ? direct_columns : tile_width);
     for (int64_t i = first_panel; i < last_panel; ++i) {
       const Panel panel = panel_at(i);
-      if (in_order(image.grid) && columns == panel.count && columns == panel.width) {
-        f.x = block.x[0];
+      if (direct && panel.count == panel.width) {
+        f.x = block.x[0] + panel.column;
         f.x_step = columns;
       } else {
         gather_panel(block.x.data(), table, block.pixels, image.depth, panel, packed);
@@ -208,16 +209,14 @@ struct Task {
 
   void run(int64_t first_pixel, int64_t last_pixel) const {
     const int64_t all = last_pixel - first_pixel, most = one_tap() ? pixels_of_one_tap : most_pixels,
-                  blocks = (all + most - 1) / most;
+                  blocks = std::max<int64_t>(1, (all + most - 1) / most);
     std::vector<float> packed_dy(packs_dy() ? size_t(tiles()) * packed_tile : 0);
     Block now, next;
     const auto look_up_block = [&](int64_t i, Block& block) {
       look_up(first_pixel + all * i / blocks, first_pixel + all * (i + 1) / blocks, block);
     };
     look_up_block(0, now);
-    Ahead first = ahead_of(now);
-    first.spread(1);
-    first.fetch();
+    ahead_of(now).fetch_all();
     for (int64_t i = 0; i < blocks; ++i) {
       next.pixels = 0;
       if (i + 1 < blocks)

@@ -19,10 +19,10 @@ namespace lucida {
 
 // Floats begin ... end of `count` rows.
 struct RowParts {
+  static constexpr int line = 16;  // floats of a cache line
   const float* const* row;
   int64_t count, begin, end;
-  int64_t lines() const { return count * ((end - begin + floats_of_line - 1) / floats_of_line); }
-  static constexpr int floats_of_line = 16;  // of the caches
+  int64_t lines() const { return count * ((end - begin + line - 1) / line); }
 };
 
 // Cache lines on their way from memory into the second-level cache, in the order of their addresses: so the
@@ -30,38 +30,55 @@ struct RowParts {
 // the next (1 thread, Xeon with AVX-512, 2026-11).
 class Ahead {
  public:
+  // A tile fetches every so many pixels: seldom enough for an unrolled loop between, often enough that the
+  // few lines which a core can wait for are not all asked for at once.
+  static constexpr int run_pixels = 16;
+  static int64_t runs(int pixels) { return (pixels + run_pixels - 1) / run_pixels; }
+
   Ahead(const RowParts& first, const RowParts& second)
-      : part_(first), next_(second), offset_(first.begin), left_(first.lines() + second.lines()) {}
-  int64_t left() const { return left_; }
-  // Spread evenly over `turns` calls of fetch().
-  void spread(int64_t turns) { pace_ = (left_ + turns - 1) / turns; }
+      : part_(first), second_(second), offset_(first.begin), left_(first.lines() + second.lines()) {}
+
+  // `runs` runs until the lines are needed. As late as three lines a run allow: what waits in the cache
+  // displaces what is in use. 3x3 256>256 on 14x14: 1.02 times as fast as spread evenly.
+  void spread(int64_t runs) {
+    lines_of_run_ = std::max<int64_t>(3, (left_ + runs - 1) / runs);
+    wait_ = runs - (left_ + lines_of_run_ - 1) / lines_of_run_;
+  }
+
+  // Nothing to fetch in this many runs? The caller may do with one fetch() for all of them.
+  bool skip(int64_t runs) {
+    if (left_ > 0 && wait_ < runs)
+      return false;
+    wait_ -= runs - 1;
+    return true;
+  }
 
   void fetch() {
-    const int64_t lines = std::min(pace_, left_);
+    if (wait_-- <= 0)
+      fetch(std::min(lines_of_run_, left_));
+  }
+  void fetch_all() { fetch(left_); }
+
+ private:
+  void fetch(int64_t lines) {
     left_ -= lines;
-    for (int64_t i = 0; i < lines; ++i) {
-      if (part_.count == 0) {
-        part_ = next_;
-        offset_ = part_.begin;
-      }
+    for (; lines > 0; --lines) {
       __builtin_prefetch(*part_.row + offset_, 0, 2);
-      offset_ += RowParts::floats_of_line;
-      if (offset_ >= part_.end) {
+      offset_ += RowParts::line;
+      if (offset_ < part_.end)
+        continue;
+      offset_ = part_.begin;
+      ++part_.row;
+      if (--part_.count == 0) {
+        part_ = second_;
         offset_ = part_.begin;
-        ++part_.row;
-        --part_.count;
       }
     }
   }
 
- private:
-  RowParts part_, next_;
-  int64_t offset_, left_, pace_ = 0;
+  RowParts part_, second_;
+  int64_t offset_, left_, lines_of_run_ = 0, wait_ = 0;
 };
-
-// A tile fetches every so many pixels: seldom enough for an unrolled loop between, often enough that the
-// few lines which a core can wait for are not all asked for at once.
-inline constexpr int fetch_pixels = 16;
 
 struct WeightTile {
   const float* dy;  // of the tile's first row
@@ -95,7 +112,7 @@ template <int Rows, int Vectors>
   Vec sum[Rows][Vectors] = {};
   const float *dy = t.dy, *x = t.x;
   const int64_t dy_step = t.dy_step, x_step = t.x_step;
-  const int run = ahead.left() > 0 ? fetch_pixels : t.pixels;
+  const int run = ahead.skip(Ahead::runs(t.pixels)) ? t.pixels : Ahead::run_pixels;
   for (int left = t.pixels; left > 0; left -= run) {
     ahead.fetch();
     const int pixels = std::min(left, run);

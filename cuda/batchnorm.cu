@@ -3,8 +3,8 @@
 //   math      y = scale * x + shift (+ skip) (then relu);  dx = a * g + b * x + c,  dskip = g = dy where y > 0
 //             statistics and sums of g: cuda/batchnorm_sums.cuh; all formulas: layers/batchnorm.h
 //   mapping   128 bytes of a row and a piece of the rows a block: cuda/batchnorm_slice.cuh
-//   traffic   forward 2 reads + 1 write (+ 1 read of skip), backward 3 + 3 reads - x, y, dy twice - and 1 write
-//             (+ 1 write of dskip); without relu 2 + 2 reads, y is not needed
+//   traffic   forward 2 reads + 1 write (+ 1 read of skip), backward 2 + 2 reads - x, dy - and 1 write; where relu
+//             follows a residual 3 + 3 reads - x, y, dy - and 2 writes, dx and dskip
 //   roofline  memory. Per element 2 to 5 float operations for 8 to 16 bytes: instructions are a tenth of what
 //             could be issued in the same time in f32, a third in bf16, whose halves are widened one by one.
 //             64 x 56 x 56 x 256 in f32 (205 MB) costs 101 us a pass on an A100 (2.04 TB/s), 61 us on an H100
@@ -60,29 +60,32 @@ __device__ void store_gradient_lane(GradSlotOf<T> slot, int64_t i, Lane<W> v) {
   store(slot.data + i, slot.accumulate ? plus(v, load<W>(slot.data + i)) : v);
 }
 
-template <class T, int W, bool Mask>
+template <class T, int W, Mask M>
 __global__ void __launch_bounds__(threads)
-    apply_kernel(Sizes<T> z, int64_t piece_rows, const T* x, const T* y, const T* dy, const float* a,
+    apply_kernel(Sizes<T> z, int64_t piece_rows, const T* x, ReluMaskOf<T> relu, const T* dy, const float* a,
                  const float* b, const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
   struct Smem {
     SliceVector<W> a, b, c;
+    SliceMask<W, M> mask;
   };
   Smem& s = shared<Smem>();
   const Place<W> p(z.rows, z.channels, piece_rows);
   s.a.fill(a, p.slice, z.channels);
   s.b.fill(b, p.slice, z.channels);
   s.c.fill(c, p.slice, z.channels);
+  s.mask.fill(relu, p.slice, z.channels);
   __syncthreads();
   const Lane<W> ka = s.a.mine(), kb = s.b.mine(), kc = s.c.mine();
+  const LaneMask<W, M> mask = s.mask.lane();
   every_step<step_rows>(p, [&](auto rows, int64_t i) {
     for (int r = 0; r < step_rows; ++r)
       if (r < rows) {
         const int64_t at = i + r * p.hop;
-        Lane<W> g = load<W>(dy + at);
-        if constexpr (Mask)
-          g = masked(load<W>(y + at), g);
+        Lane<W> v{};
+        if (M == Mask::x || dx)
+          v = load<W>(x + at);
+        const Lane<W> g = mask(load<W>(dy + at), v, relu.y + at);
         if (dx) {
-          Lane<W> v = load<W>(x + at);
           for (int k = 0; k < W; ++k) v[k] = ka[k] * g[k] + (kb[k] * v[k] + kc[k]);
           store_gradient_lane<W>(dx, at, v);
         }
@@ -113,14 +116,16 @@ void statistics(Sizes<T> z, const T* x, float* mean, float* var) {
 }
 
 template <class T>
-void reduce(Sizes<T> z, const T* x, const T* y, const T* dy, const float* mean, const float* rstd,
+void reduce(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* mean, const float* rstd,
             float* sum_dy, float* sum_dy_xhat) {
-  with_width<T>(z.channels, aligned_for_packs(x, y, dy), [&](auto width) {
+  with_width<T>(z.channels, aligned_for_packs(x, mask.y, dy), [&](auto width) {
     constexpr int W = width;
     const int64_t rows = piece_rows<W>(z.rows, z.channels), pieces = blocks_for(z.rows, rows);
     const Tensor sums = pieces_of(pieces, z.channels);
-    launch("batchnorm reduce", grid_for<W>(z.rows, z.channels, rows),
-           y ? reduce_kernel<T, W, true> : reduce_kernel<T, W, false>, z, rows, x, y, dy, mean, sums.data());
+    with_mask(mask, [&](auto kind) {
+      launch("batchnorm reduce", grid_for<W>(z.rows, z.channels, rows), reduce_kernel<T, W, kind>, z, rows, x,
+             mask, dy, mean, sums.data());
+    });
     merge_pieces("batchnorm reduce, pieces", MergeSums{z.channels, sums.data(), rstd, sum_dy, sum_dy_xhat},
                  pieces);
   });
@@ -141,24 +146,20 @@ void normalize(Sizes<T> z, const T* x, const float* scale, const float* shift, c
 }
 
 template <class T>
-void apply(Sizes<T> z, const T* x, const T* y, const T* dy, const float* a, const float* b, const float* c,
-           GradSlotOf<T> dx, GradSlotOf<T> dskip) {
-  with_width<T>(z.channels, aligned_for_packs(x, y, dy, dx.data, dskip.data), [&](auto width) {
+void apply(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* a, const float* b,
+           const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
+  with_width<T>(z.channels, aligned_for_packs(x, mask.y, dy, dx.data, dskip.data), [&](auto width) {
     constexpr int W = width;
     const int64_t rows = one_step<W>(z.rows);
-    launch("batchnorm apply", grid_for<W>(z.rows, z.channels, rows),
-           y ? apply_kernel<T, W, true> : apply_kernel<T, W, false>, z, rows, x, y, dy, a, b, c, dx, dskip);
+    with_mask(mask, [&](auto kind) {
+      launch("batchnorm apply", grid_for<W>(z.rows, z.channels, rows), apply_kernel<T, W, kind>, z, rows, x,
+             mask, dy, a, b, c, dx, dskip);
+    });
   });
 }
 
 template <class T>
-const BatchNormKernelsOf<T> table{statistics<T>,
-                                  batchnorm_channels::update_running<Sizes<T>>,
-                                  batchnorm_channels::fold<Sizes<T>>,
-                                  normalize<T>,
-                                  reduce<T>,
-                                  batchnorm_channels::coefficients<Sizes<T>>,
-                                  apply<T>};
+const auto table = batchnorm_channels::table_of<T>(statistics<T>, normalize<T>, reduce<T>, apply<T>);
 const Provide<BatchNormKernelsOf<float>> provide{
     {this_device, 2, "rows split over blocks, 16 bytes a lane, one read for mean and variance",
      &table<float>}};

@@ -1,7 +1,7 @@
-// What BatchNorm does once a channel, one thread each; every device rung shares it. The formulas are those of
+// What every device rung of BatchNorm shares: what is done once a channel, one thread each. The formulas are those of
 // layers/batchnorm.h. A few KiB are read and written: such a launch costs what a launch costs.
 #pragma once
-#include "cuda/launch.h"
+#include "cuda/element.cuh"
 #include "layers/batchnorm.h"
 
 namespace lucida::batchnorm_channels {
@@ -76,4 +76,27 @@ void coefficients(Sizes z, bool of_batch, const float* sum_dy, const float* sum_
          of_batch ? 1 / float(z.rows) : 0.0f, sum_dy, sum_dy_xhat, mean, rstd, gamma, k, dgamma, dbeta);
 }
 
+// The table of a rung: its passes over the tensors, and what is done once a channel.
+template <class T>
+using Table = BatchNormKernelsOf<T>;
+template <class T>
+constexpr Table<T> table_of(decltype(Table<T>::statistics) statistics,
+                            decltype(Table<T>::normalize) normalize, decltype(Table<T>::reduce) reduce,
+                            decltype(Table<T>::apply) apply) {
+  using Sizes = typename Table<T>::Sizes;
+  return {statistics, update_running<Sizes>, fold<Sizes>, normalize, reduce, coefficients<Sizes>, apply};
+}
+
 }  // namespace lucida::batchnorm_channels
+
+namespace lucida {
+
+// dy of element i of channel c where relu let it pass.
+template <class T>
+__device__ float masked(const ReluMaskOf<T>& m, const T* x, const T* dy, int64_t i, int c) {
+  if (m.y)
+    return widen(m.y[i]) > 0 ? widen(dy[i]) : 0.0f;
+  return !m.scale || m.scale[c] * widen(x[i]) + m.shift[c] > 0 ? widen(dy[i]) : 0.0f;
+}
+
+}  // namespace lucida

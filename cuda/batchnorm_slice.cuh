@@ -176,11 +176,53 @@ Grid grid_for(int64_t rows, int channels, int64_t piece_rows) {
           dim3(Slice<W>::lanes, Slice<W>::row_lanes)};
 }
 
-// dy where y > 0.
-template <int W>
-__device__ Lane<W> masked(const Lane<W>& y, Lane<W> dy) {
-  for (int k = 0; k < W; ++k) dy[k] = y[k] > 0 ? dy[k] : 0.0f;
-  return dy;
+enum class Mask { none, y, x };
+
+// Where relu let a gradient pass: y > 0, or what is the same without a residual, scale * x + shift > 0, computed as
+// normalize did.
+template <int W, Mask M>
+struct LaneMask {
+  Lane<W> scale, shift;
+
+  template <class T>
+  __device__ Lane<W> operator()(Lane<W> dy, const Lane<W>& x, const T* y) const {
+    if constexpr (M == Mask::y) {
+      const Lane<W> kept = load<W>(y);
+      for (int k = 0; k < W; ++k) dy[k] = kept[k] > 0 ? dy[k] : 0.0f;
+    }
+    if constexpr (M == Mask::x)
+      for (int k = 0; k < W; ++k) dy[k] = scale[k] * x[k] + shift[k] > 0 ? dy[k] : 0.0f;
+    return dy;
+  }
+};
+// Its channels in shared memory: fill(), a barrier, lane().
+template <int W, Mask M>
+struct SliceMask {
+  SliceVector<W> scale, shift;
+
+  template <class T>
+  __device__ void fill(const ReluMaskOf<T>& m, int first_channel, int channels) {
+    if constexpr (M == Mask::x) {
+      scale.fill(m.scale, first_channel, channels);
+      shift.fill(m.shift, first_channel, channels);
+    }
+  }
+  __device__ LaneMask<W, M> lane() const {
+    if constexpr (M == Mask::x)
+      return {scale.mine(), shift.mine()};
+    return {};
+  }
+};
+
+// f(the kind of mask as a constant).
+template <class T, class F>
+void with_mask(const ReluMaskOf<T>& m, const F& f) {
+  if (m.y)
+    f(std::integral_constant<Mask, Mask::y>{});
+  else if (m.scale)
+    f(std::integral_constant<Mask, Mask::x>{});
+  else
+    f(std::integral_constant<Mask, Mask::none>{});
 }
 
 }  // namespace lucida::batchnorm_slice

@@ -9,7 +9,7 @@
 //                while the values lie within a factor of two of each other, which is when sum x^2 - (sum x)^2 / n
 //                would cancel: a thread takes plain sums of at most 64 rows
 //   reduce       sums of g and of g * (x - mean)
-//   traffic      statistics 1 read, reduce 3 (2 without relu); the pieces' sums add 8 bytes a channel and piece,
+//   traffic      statistics 1 read, reduce 2 (3 where relu follows a residual); the pieces' sums add 8 bytes a channel and piece,
 //                3 % of bf16 rows at the 256 rows a piece has at least
 #pragma once
 #include <algorithm>
@@ -187,24 +187,27 @@ __global__ void __launch_bounds__(threads)
 }
 
 // A piece's sums of g and of g * (x - mean).
-template <class T, int W, bool Mask>
+template <class T, int W, Mask M>
 __global__ void __launch_bounds__(threads)
-    reduce_kernel(Sizes<T> z, int64_t piece_rows, const T* x, const T* y, const T* dy, const float* mean,
-                  float* pieces) {
-  SumsMemory<W>& s = shared<SumsMemory<W>>();
+    reduce_kernel(Sizes<T> z, int64_t piece_rows, const T* x, ReluMaskOf<T> relu, const T* dy,
+                  const float* mean, float* pieces) {
+  struct Smem : SumsMemory<W> {
+    SliceMask<W, M> mask;
+  };
+  Smem& s = shared<Smem>();
   const Place<W> p(z.rows, z.channels, piece_rows);
   s.centre.fill(mean, p.slice, z.channels);
+  s.mask.fill(relu, p.slice, z.channels);
   __syncthreads();
   const Lane<W> centre = s.centre.mine();
+  const LaneMask<W, M> mask = s.mask.lane();
   Lane<W> sum{}, sum_x{};
   every_step<sum_rows>(p, [&](auto rows, int64_t i) {
     for (int r = 0; r < sum_rows; ++r)
       if (r < rows) {
         const int64_t at = i + r * p.hop;
         const Lane<W> v = load<W>(x + at);
-        Lane<W> g = load<W>(dy + at);
-        if constexpr (Mask)
-          g = masked(load<W>(y + at), g);
+        const Lane<W> g = mask(load<W>(dy + at), v, relu.y + at);
         for (int k = 0; k < W; ++k) {
           sum[k] += g[k];
           sum_x[k] += g[k] * (v[k] - centre[k]);

@@ -1,12 +1,16 @@
 // Conv2d, rung 4: tensor cores. f32 tensors are multiplied as tf32, bf16 ones as bf16; sums are f32 in both.
 //   math      implicit GEMM in all three passes, see cuda/conv2d_tensor.h
-//   tf32      the layer has rounded the weight to nearest (layers/conv2d.cpp). Activations and dy are fed as they are:
-//             the mma ignores their low 13 bits. Rounding them in the loop would cost two instructions an mma.
-//   roofline  A100: 8 machine instructions and 2 wavefronts of shared memory an mma are free, H100: 4 and 1. The main
-//             loops issue 2.3 (forward, backward_data), 2.7 and 3.5 (backward_weight in bf16 and tf32), 1 wavefront.
-//   traffic   each pass reads its two tensors once for every 128 (64, 256) rows and columns, out of L2, and writes once.
-//             Rows of a tensor must be whole 16-byte chunks: other channel counts are copied with zeros behind first.
-//   weak spot mma.sync reaches about 2/3 of an H100's peak, for shared memory feeds both operands; the rest needs wgmma.
+//   tf32      the layer has rounded the weight to nearest (layers/conv2d.cpp). Activations and dy are fed as
+//             they are: the mma ignores their low 13 bits. Rounding them in the loop would cost two
+//             instructions an mma.
+//   roofline  A100: 8 machine instructions and 2 wavefronts of shared memory an mma are free, H100: 4 and 1.
+//             The main loops of 128 x 128 blocks issue 2.3 (forward, backward_data), 2.7 and 3.5
+//             (backward_weight in bf16 and tf32) and 1 wavefront; no spills (nvcc 13.0, sm_80, 2026-11-25).
+//   traffic   each pass reads its two tensors once for every 128 (64, 256) rows and columns, out of L2, and
+//             writes once. Rows of a tensor must be whole 16-byte chunks: other channel counts are copied
+//             with zeros behind first.
+//   weak spot mma.sync reaches about 2/3 of an H100's peak, for shared memory feeds both operands; the rest
+//             needs wgmma.
 #include "cuda/column_sums.cuh"
 #include "cuda/conv2d_tensor_gather.cuh"
 #include "cuda/tensor_operands.cuh"
@@ -19,18 +23,18 @@ void launch_gather(const char* name, Gather<T> g, int rows, int phases, int spli
   const int column_tiles = int(blocks_for(g.shape.columns, Columns));
   const unsigned blocks = unsigned(blocks_for(rows, Rows) * column_tiles);
   g.column_tiles = Divisor(column_tiles);
-  const Grid grid{dim3(blocks, unsigned(splits), unsigned(phases)), threads,
+  const Grid grid{dim3(blocks, unsigned(splits), unsigned(phases)), gather_threads,
                   Block<Rows, Columns>::shared_bytes};
   launch(name, grid, gather_kernel<T, Rows, Columns>, g);
 }
 
-// One launch. Its phases' results, at most `rows`, are split in depth where that is needed to fill the device.
+// One launch; `rows`: the most results that one of its phases has.
 template <class T>
 void launch_gather(const char* name, Gather<T> g, int rows, int phases) {
   const int columns = g.shape.columns;
-  const TileSize tile = tile_for(rows, columns);
+  const TileSize tile = tile_for(rows, columns, gather_sizes);
   const int64_t tiles = blocks_for(int64_t{g.phase[0].taps()} * g.shape.depth, tile_depth<T>);
-  const Split split = phases == 1 && g.shape.target_step == 1 ? split_of(tiles_of(tile, rows, columns), tiles)
+  const Split split = phases == 1 && g.shape.target_step == 1 ? split_of(tile.count(rows, columns), tiles, 32)
                                                               : Split{1, int(tiles)};
   Tensor partial;
   if (split.count > 1) {
@@ -73,14 +77,14 @@ void product(const Conv2dSizes& z, const T* x, const T* weight, const float* bia
   gather("conv2d forward tensor", forward_product(z, channels, tile_depth<T>), image.data, b.data, bias, y);
 }
 
-// ---- kernels with more taps than a mask has bits: the image is unfolded and multiplied as by a 1 x 1 kernel ----
+// ---- more taps than a mask has bits: the image is unfolded and multiplied as by a 1 x 1 kernel ----
 
 bool unfold_first(const Conv2dSizes& z) {
   return z.r > most_tap_rows || z.s > most_tap_columns;
 }
 
-// rows[pixel][r, s, e] = image[tap (r, s) of pixel][e]; taps outside the image, and in backward_data those that fall
-// between the pixels of dy, are 0.
+// rows[pixel][r, s, e] = image[tap (r, s) of pixel][e]; taps outside the image, and in backward_data those
+// that fall between the pixels of dy, are 0.
 template <class T>
 __global__ void unfold_kernel(Conv2dSizes z, bool of_dy, int64_t count, const T* image, T* rows) {
   const int64_t i = int64_t(blockIdx.x) * helper_threads + threadIdx.x;
@@ -129,14 +133,15 @@ void conv2d_forward(const Conv2dSizes& z, const T* x, const T* weight, const flo
 
 template <class T>
 void conv2d_backward_data(const Conv2dSizes& z, const T* dy, const T* weight, GradSlotOf<T> dx) {
+  const int outputs = int(rounded_up(z.k, chunk<T>));
+  const Operand<T> image = padded_rows(dy, z.pixels(), z.k),
+                   b = transposed_weight(weight, z.k, z.r * z.s, z.c);
   if (unfold_first(z)) {
-    const Operand<T> b = transposed_weight(weight, z.k, z.r * z.s, z.c, z.k);
-    const Tensor rows = unfolded(z, true, dy);
+    Conv2dSizes padded = z;
+    padded.k = outputs;
+    const Tensor rows = unfolded(padded, true, image.data);
     return product<T>(of_unfolded(rows, z.c), rows.data<T>(), b.data, nullptr, dx);
   }
-  const int outputs = int(rounded_up(z.k, chunk<T>));
-  const Operand<T> image = padded_rows(dy, z.pixels(), z.k);
-  const Operand<T> b = transposed_weight(weight, z.k, z.r * z.s, z.c, outputs);
   gather<T>("conv2d backward data tensor", data_product(z, outputs, tile_depth<T>), image.data, b.data,
             nullptr, dx);
 }

@@ -1,23 +1,24 @@
-// Convolution on tensor cores as matrix products: sizes and plans of the three passes, without any device code.
+// Convolution on tensor cores as matrix products: sizes and plans of the three passes, no device code.
 //
-//   forward           y [pixel][k]   = sum over r,s,c   x[tap of pixel][c]   w[k][r,s,c]           GatherProduct
-//   backward_data     dx[pixel][c]   = sum over r,s,k   dy[tap of pixel][k]  w'[c][r,s,k]          GatherProduct
-//   backward_weight   dw[k][r,s,c]   = sum over pixels  dy[pixel][k]         x[tap of pixel][c]    WeightProduct
+//   forward           y [pixel][k] = sum over r,s,c   x[tap of pixel][c]   w[k][r,s,c]    gathered
+//   backward_data     dx[pixel][c] = sum over r,s,k  dy[tap of pixel][k]   w'[c][r,s,k]   gathered
+//   backward_weight   dw[k][r,s,c] = sum over pixels  x[tap of pixel][c]  dy[pixel][k]
 //
 // Read next:  cuda/tensor_tile.cuh          the tile, the pipeline, mma
 //             cuda/conv2d_tensor_gather.cuh forward and backward_data, one kernel
-//             cuda/conv2d_tensor_weight.cu  backward_weight
+//             cuda/conv2d_tensor_weight.cuh backward_weight
+//             cuda/tensor_store.cuh         how results leave
 //             tests/conv2d_tensor_test.cpp
 #pragma once
-#include <array>
+#include <algorithm>
 #include <vector>
 
 #include "layers/conv2d.h"
 
 namespace lucida::tensor {
 
-// n / d as a multiplication, exact for 0 <= n < 2^31 (Granlund and Montgomery, 1994, "Division by invariant integers
-// using multiplication").
+// n / d as a multiplication, exact for 0 <= n < 2^31 (Granlund and Montgomery, 1994, "Division by invariant
+// integers using multiplication").
 struct Divisor {
   uint32_t d = 1, magic = 0x80000000u, shift = 31;
   Divisor() = default;
@@ -34,41 +35,45 @@ constexpr int64_t rounded_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-// Rows and columns of C a block makes.
+// Rows and columns of C a block makes. The last is for backward_weight, where both may be 64.
 struct TileSize {
   int rows, columns;
   bool operator==(const TileSize&) const = default;
+  constexpr int64_t count(int64_t all_rows, int64_t all_columns) const {
+    return (all_rows + rows - 1) / rows * ((all_columns + columns - 1) / columns);
+  }
+  constexpr double executed(int64_t all_rows, int64_t all_columns) const {
+    return double(count(all_rows, all_columns)) * rows * columns;
+  }
 };
-constexpr TileSize tile_sizes[] = {{128, 128}, {256, 64}, {64, 256}};
-constexpr int64_t tiles_of(TileSize t, int64_t rows, int64_t columns) {
-  return (rows + t.rows - 1) / t.rows * ((columns + t.columns - 1) / t.columns);
-}
-// The fewest blocks; where several need the same, the square one, which reads least.
-constexpr TileSize tile_for(int64_t rows, int64_t columns) {
+constexpr TileSize tile_sizes[] = {{128, 128}, {256, 64}, {64, 256}, {64, 64}};
+constexpr int gather_sizes = 3, weight_sizes = 4;
+// The first, which reads least, of those where at most 6 % of the results are ones nobody needs; where there
+// is none, the one that makes the fewest of them.
+constexpr TileSize tile_for(int64_t rows, int64_t columns, int sizes) {
   TileSize best = tile_sizes[0];
-  for (TileSize t : tile_sizes)
-    if (tiles_of(t, rows, columns) < tiles_of(best, rows, columns))
-      best = t;
+  for (int i = 0; i < sizes; ++i) {
+    if (double(rows) * double(columns) >= 0.94 * tile_sizes[i].executed(rows, columns))
+      return tile_sizes[i];
+    if (tile_sizes[i].executed(rows, columns) < best.executed(rows, columns))
+      best = tile_sizes[i];
+  }
   return best;
 }
-// The depth of a product is split among blocks until there are two for each of an A100's 108 SMs, in pieces of at
-// least 16 tiles; partial results are added in order by another kernel.
+
+// The depth of a product is split among blocks until there are two for each of an A100's 108 SMs, in pieces
+// of at least `least` tiles (beginning and end of a block cost as much as 10). Another kernel adds the
+// partial results.
 struct Split {
   int count, tiles;
 };
-constexpr Split split_of(int64_t blocks, int64_t tiles) {
-  const int64_t most = 216 / blocks < tiles / 16 ? 216 / blocks : tiles / 16;
+constexpr Split split_of(int64_t blocks, int64_t tiles, int64_t least) {
+  const int64_t most = std::min(216 / blocks, tiles / least);
   const int64_t each = most > 1 ? (tiles + most - 1) / most : tiles;
   return {each > 0 ? int((tiles + each - 1) / each) : 1, int(each)};
 }
-// What warps multiply for a product: they skip 64 x 64 pieces that lie outside.
-constexpr double executed_flops(int64_t rows, int64_t columns, int64_t depth, int tile_depth) {
-  return 2.0 * double(rounded_up(rows, 64)) * double(rounded_up(columns, 64)) *
-         double(rounded_up(depth, tile_depth));
-}
-
-// How the depth of a product, taps x depth of one tap, is walked a tile at a time: mixed-radix addition with carries,
-// no division. `_a` and `_b`: elements of A and B.
+// How the depth of a product, taps x depth of one tap, is walked a tile at a time: mixed-radix addition with
+// carries, no division. `_a` and `_b`: elements of A and B.
 struct Walk {
   int step_depth, step_column, step_row;  // one tile in (depth, tap column, tap row)
   int column_a, row_a, column_b, row_b;   // from a tap to the next of its row, and from a row to the next
@@ -77,8 +82,8 @@ struct Walk {
   int step_b, next_column_b, next_row_b;
 };
 
-// The results of one product that lie on a grid and all meet the same taps. forward has one; backward_data with stride
-// s has s * s: pixels of dx whose row and column are h and w mod s. A 3 x 3 kernel with stride 2, pad 1:
+// The results of one product that lie on a grid and all meet the same taps. forward has one; backward_data
+// with stride s has s * s: pixels of dx whose row and column are h and w mod s. 3 x 3, stride 2, pad 1:
 //
 //     dx rows     0 1 2 3 4 5        even rows meet kernel row 1 only, odd rows meet rows 0 and 2:
 //     kernel row  1 . 1 . 1 .        no phase multiplies by the zeros between dy's pixels
@@ -117,15 +122,14 @@ struct GatherProduct {
   std::vector<Phase> phases;  // most taps first
 };
 
-// tile_depth: elements of depth a tile has, 32 (bf16) or 16 (tf32). channels and outputs are c and k rounded up to
-// whole 16-byte chunks.
+// tile_depth: elements of depth a tile has, 32 (bf16) or 16 (tf32). channels and outputs are c and k rounded
+// up to whole 16-byte chunks.
 GatherProduct forward_product(const Conv2dSizes&, int channels, int tile_depth);
 GatherProduct data_product(const Conv2dSizes&, int outputs, int tile_depth);
 
-// What a pass multiplies at all, with padded edges of tiles.
+// What a pass multiplies, edges of tiles and padded channels included: Conv2dSizes::flops() of it are useful.
 enum class Pass { forward, data, weight };
 double executed_flops(const Conv2dSizes&, Pass, DType);
-double useful_flops(const Conv2dSizes&, Pass);  // taps outside the image count, as everywhere
 
 // The passes, as in Conv2dKernelsOf (cuda/conv2d_tensor.cu).
 template <class T>

@@ -1,18 +1,22 @@
 // Convolution on tensor cores, forward and backward_data:  C[row][column] = sum over taps t and channels e of
 //   image[pixel of row + offset of t][e]  x  B[column][t, e].
 //
-//   mapping   a block makes 128 x 128 (256 x 64, 64 x 256) results; rows of its A tile are results, gathered: thread i
-//             copies 16 bytes of rows i/4, i/4 + 32, ... Rows of B lie as they are.
-//   in loop   the addresses of a thread's rows are fixed; a tap adds one offset to all of them, and one bit test (of
-//             those that fall outside the image, worked out once a row) decides whether bytes or zeros are copied.
-//   banks     a tile's row is 64 bytes, so two rows fill the 32 banks; chunk c of row m lies at c ^ (m / 2 & 3), and
-//             ldmatrix's 8 rows of one chunk, as cp.async's 2 rows of four, fall into different banks.
-//   depth     split among blockIdx.y where there are too few blocks; partial sums are added by another kernel.
+//   mapping   a block makes 128 x 128 (256 x 64, 64 x 256) results; rows of its A tile are results, gathered:
+//             thread i copies 16 bytes of rows i/4, i/4 + 32, ... Rows of B lie as they are.
+//   in loop   the addresses of a thread's rows are fixed; a tap adds one offset to all of them, and one bit
+//             test (of those that fall outside the image, worked out once a row) decides whether bytes or
+//             zeros are copied.
+//   banks     a tile's row is 64 bytes, so two rows fill the 32 banks; chunk c of row m lies at
+//             c ^ (m / 2 & 3), and ldmatrix's 8 rows of one chunk, as cp.async's 2 rows of four, fall into
+//             different banks.
+//   depth     split among blockIdx.y where there are too few blocks; another kernel adds partial sums.
 #pragma once
 #include "cuda/conv2d_tensor.h"
 #include "cuda/tensor_store.cuh"
 
 namespace lucida::tensor {
+
+constexpr int gather_threads = 128;
 
 template <class T>
 struct Gather {
@@ -26,7 +30,7 @@ struct Gather {
   Divisor column_tiles;
 };
 
-// Of a block's rows: the pixel its first tap meets (maybe outside), which taps lie outside, where the result goes.
+// Of a block's rows: the pixel its first tap meets (maybe outside), which taps lie outside, where results go.
 template <int Rows>
 struct RowTable {
   int source[Rows], target[Rows];
@@ -35,7 +39,7 @@ struct RowTable {
 
 template <int Rows>
 __device__ void locate_rows(const GatherShape& g, const Phase& p, int first_row, RowTable<Rows>& table) {
-  for (int i = int(threadIdx.x); i < Rows; i += threads) {
+  for (int i = int(threadIdx.x); i < Rows; i += gather_threads) {
     const int row = std::min(first_row + i, p.rows - 1);
     const int image = p.grid_area.quotient(row), pixel = row - image * int(p.grid_area.d);
     const int v = p.grid_w.quotient(pixel), u = pixel - v * int(p.grid_w.d);
@@ -155,7 +159,7 @@ struct GatherSource {
 };
 
 template <class T, int Rows, int Columns>
-__global__ void __launch_bounds__(threads, 2) gather_kernel(const Gather<T> g) {
+__global__ void __launch_bounds__(gather_threads, 2) gather_kernel(const Gather<T> g) {
   using B = Block<Rows, Columns>;
   auto& rows = shared<RowTable<Rows>>();
   auto* memory = dynamic_shared<unsigned char>();

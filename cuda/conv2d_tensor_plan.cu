@@ -1,5 +1,5 @@
-// The geometry of the tensor-core passes (cuda/conv2d_tensor.h): which taps which results meet, and how depth is
-// walked. Host code: nothing here runs on the device.
+// The geometry of the tensor-core passes (cuda/conv2d_tensor.h): which taps which results meet, and how depth
+// is walked. Host code: nothing here runs on the device.
 #include <algorithm>
 #include <numeric>
 
@@ -90,14 +90,17 @@ GatherProduct data_product(const Conv2dSizes& z, int outputs, int tile_depth) {
 
 double executed_flops(const Conv2dSizes& z, Pass pass, DType type) {
   const int chunk = 16 / int(size_of(type)), tile_depth = 4 * chunk;
-  const int64_t channels = rounded_up(z.c, chunk), outputs = rounded_up(z.k, chunk), taps = z.r * z.s;
+  const int channels = int(rounded_up(z.c, chunk)), outputs = int(rounded_up(z.k, chunk));
+  const auto product = [&](int64_t rows, int64_t columns, int64_t depth, int sizes) {
+    return 2 * tile_for(rows, columns, sizes).executed(rows, columns) * double(rounded_up(depth, tile_depth));
+  };
   if (pass == Pass::forward)
-    return executed_flops(z.pixels(), z.k, taps * channels, tile_depth);
+    return product(z.pixels(), z.k, z.r * z.s * channels, gather_sizes);
   if (pass == Pass::weight)
-    return executed_flops(z.k, taps * channels, z.pixels(), tile_depth);
+    return product(z.k, z.r * z.s * channels, z.pixels(), weight_sizes);
   double sum = 0;
-  for (const Phase& p : data_product(z, int(outputs), tile_depth).phases)
-    sum += executed_flops(p.rows, z.c, p.taps() * outputs, tile_depth);
+  for (const Phase& p : data_product(z, outputs, tile_depth).phases)
+    sum += product(p.rows, z.c, p.taps() * outputs, gather_sizes);
   return sum;
 }
 

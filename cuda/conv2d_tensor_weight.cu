@@ -1,197 +1,14 @@
-// Convolution on tensor cores, backward_weight:  dw[k][t, c] = sum over pixels p of dy[p][k] x x[p's tap t][c].
-//
-//   mapping   a block makes 128 output channels x 128 (tap, channel) columns over a share of the pixels: blockIdx.y
-//             splits them until the device is full; partial sums are added in order by another kernel.
-//   tiles     the sum runs over pixels, so a tile's row is a pixel: 128 channels of dy, 128 columns of x. A thread copies
-//             the same 16 bytes of every pixel row it serves: its tap and channels never change.
-//   in loop   where a pixel lies in x and which taps fall outside is worked out once for 128 pixels, by one thread each,
-//             adding 128 to (image, row, column) in mixed radix: no division, and 8 bytes read from shared memory a copy.
-//   banks     bf16: ldmatrix turns rows of pixels into mma's rows of channels; chunk c of pixel p lies at c ^ (p & 7).
-//             tf32: ldmatrix cannot turn 32-bit elements, so lanes read words: 8 neighbours of 4 pixels, which lie in
-//             different banks when chunk c of pixel p lies at c ^ 2 (p & 3). Both: 1 wavefront an mma.
-//   weak spot tf32 issues 1 load an mma where ldmatrix needs 1/4.
+// Convolution on tensor cores, backward_weight: the kernel and its launches. What it does stands in
+// cuda/conv2d_tensor_weight.cuh.
+#include "cuda/conv2d_tensor_weight.cuh"
 #include "cuda/tensor_operands.cuh"
 
 namespace lucida::tensor {
 namespace {
 
-constexpr int group_pixels = threads;  // worked out at once
-
-template <class T>
-struct WeightProduct {
-  const T *x, *dy;
-  int height, width, channels, outputs;  // channels and outputs: elements of a pixel of x, of dy
-  int rows, columns;                     // results: k, taps x channels
-  int taps_h, taps_w, stride, pad, dilation;
-  Divisor grid_w, grid_area;  // of the pixels of dy
-  int pixels, tiles_a_split;
-  int step_v, step_u, step_image;  // group_pixels in mixed radix
-  Divisor column_tiles;
-  Results<float> out, partial;  // partial: [splits][rows][columns], in place of out
-};
-
-// Where a pixel's window begins in x, in pixels (maybe outside), and the taps that fall outside.
-struct Window {
-  int source;
-  unsigned outside;
-};
-struct Windows {
-  Window of[2 * group_pixels];
-};
-
-// A tile: pixels x Width elements. The shared-memory offset of the chunk of 16 bytes that holds column
-// chunk_index * chunk<T>.
-template <class T, int Width>
-__device__ int pixel_chunk(int pixel, int chunk_index) {
-  return pixel * Width * int(sizeof(T)) + (chunk_index ^ (sizeof(T) == 2 ? pixel & 7 : (pixel & 3) * 2)) * 16;
-}
-
-// The copies of one operand: every thread has one chunk of columns and `copies` rows of pixels, `stride` apart.
-template <class T, int Width>
-struct PixelCopies {
-  static constexpr int chunks = Width / chunk<T>, stride = threads / chunks, copies = tile_depth<T> / stride;
-  static_assert(copies * stride == tile_depth<T>);
-  static constexpr int step_bytes = stride * Width * int(sizeof(T));
-  __device__ static int column() { return int(threadIdx.x) % chunks; }
-  __device__ static int row() { return int(threadIdx.x) / chunks; }
-  // Rows a multiple of 8 (bf16) or 4 (tf32) apart are exchanged alike; else each copy has its own place.
-  __device__ static int to(int i) { return pixel_chunk<T, Width>(row() + i * stride, column()); }
-};
-
-// Word and ldmatrix addresses of one operand within a stage; `first`: the warp's first row (or column) of C.
-template <class T, int Width, bool is_a>
-struct PixelFragments {
-  int lane_at[4];
-
-  __device__ explicit PixelFragments(int first) {
-    const int lane = int(threadIdx.x) % 32;
-#pragma unroll
-    for (int q = 0; q < 4; ++q) {
-      if constexpr (sizeof(T) ==
-                    2) {  // matrices of 16 columns 16q: (columns 0-7, 8-15) x (pixels 0-7, 8-15) or turned
-        const int pixel = lane % 8 + (is_a ? lane / 16 : lane / 8 % 2) * 8;
-        lane_at[q] = pixel_chunk<T, Width>(pixel, first / 8 + 2 * q + (is_a ? lane / 8 % 2 : lane / 16));
-      } else {  // column 8q + lane / 4 of pixel lane % 4
-        lane_at[q] = pixel_chunk<T, Width>(lane % 4, first / 4 + 2 * q + lane / 16) + lane / 4 % 4 * 4;
-      }
-    }
-  }
-  // tf32: column 8n + lane / 4 of pixel lane % 4 + 4 * half, in the given step.
-  __device__ unsigned word(const unsigned char* tile, int n, int half, int step) const {
-    return *reinterpret_cast<const unsigned*>(tile + lane_at[n % 4] + n / 4 * 128 +
-                                              (2 * step + half) * Width * 16);
-  }
-  __device__ void matrices(unsigned (&r)[4], const unsigned char* tile, int q, int step) const {
-    ldmatrix_x4_transposed(r, tile + lane_at[q] + step * Width * 32);
-  }
-};
-
-template <class T, class Block>
-struct WeightSource {
-  static constexpr int group = group_pixels / tile_depth<T>;
-  using A = PixelCopies<T, Block::rows>;
-  using B = PixelCopies<T, Block::columns>;
-  const WeightProduct<T>& p;
-  Windows& windows;
-  const T *a, *b;
-  unsigned tap;            // this thread's tap as bits of Window::outside; all bits: its columns do not exist
-  int left;                // pixels of the share from this thread's first row on; <= 0: its rows do not exist
-  int next;                // the tile's first pixel in `windows`
-  int image, v, u, ahead;  // the pixel this thread works out next, and how many remain from it on
-  int filled;              // the half of `windows` it goes to
-  PixelFragments<T, Block::rows, true> a_fragments;
-  PixelFragments<T, Block::columns, false> b_fragments;
-
-  __device__ WeightSource(const WeightProduct<T>& p_, Windows& windows_, int row, int column, int first,
-                          int end)
-      : p(p_),
-        windows(windows_),
-        next(0),
-        filled(0),
-        a_fragments(Block::warp_row()),
-        b_fragments(Block::warp_column()) {
-    const int k = row + A::column() * chunk<T>, n = column + B::column() * chunk<T>;
-    a = p.dy + int64_t(first + A::row()) * p.outputs + k;
-    left = k < p.outputs ? end - first - A::row() : 0;
-    const int at_tap = n / p.channels, r = at_tap / p.taps_w, s = at_tap - r * p.taps_w;
-    b = p.x + (int64_t(r) * p.width + s) * p.dilation * p.channels + (n - at_tap * p.channels);
-    tap = n < p.columns ? 1u << r | (1u << most_tap_rows) << s : ~0u;
-    const int pixel = first + int(threadIdx.x);
-    image = p.grid_area.quotient(pixel);
-    const int in_image = pixel - image * int(p.grid_area.d);
-    v = p.grid_w.quotient(in_image);
-    u = in_image - v * int(p.grid_w.d);
-    ahead = end - pixel;
-    begin_group();
-    __syncthreads();
-  }
-
-  // Works out the windows of the pixels after those in use. They are read after the next barrier.
-  __device__ void begin_group() {
-    const int y = v * p.stride - p.pad, x = u * p.stride - p.pad;
-    Window w{(image * p.height + y) * p.width + x, ~0u};
-    if (ahead > 0)
-      w.outside = outside_bits(y, p.dilation, p.taps_h, p.height) |
-                  outside_bits(x, p.dilation, p.taps_w, p.width) << most_tap_rows | 0x80000000u;
-    windows.of[filled + int(threadIdx.x)] = w;
-    filled ^= group_pixels;
-    ahead -= group_pixels;
-    u += p.step_u;
-    v += p.step_v;
-    image += p.step_image;
-    if (u >= int(p.grid_w.d)) {
-      u -= int(p.grid_w.d);
-      ++v;
-    }
-    if (v * int(p.grid_w.d) >= int(p.grid_area.d)) {
-      v -= int(p.grid_area.d / p.grid_w.d);
-      ++image;
-    }
-  }
-
-  __device__ void fetch(unsigned char* stage) {
-#pragma unroll
-    for (int i = 0; i < A::copies; ++i)
-      cp_async_16(stage + A::to(i), a + int64_t(i * A::stride) * p.outputs, i * A::stride < left);
-#pragma unroll
-    for (int i = 0; i < B::copies; ++i) {
-      const Window w = windows.of[next + B::row() + i * B::stride];
-      cp_async_16(stage + Block::b_offset + B::to(i), b + int64_t(w.source) * p.channels,
-                  (w.outside & tap) == 0);
-    }
-    a += int64_t(tile_depth<T>) * p.outputs;
-    left -= tile_depth<T>;
-    next = (next + tile_depth<T>) % (2 * group_pixels);
-  }
-
-  __device__ void load(Fragment& f, const unsigned char* stage, int step) const {
-    const unsigned char* b_tile = stage + Block::b_offset;
-    if constexpr (sizeof(T) == 2) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        a_fragments.matrices(f.a[i], stage, i, step);
-        unsigned r[4];
-        b_fragments.matrices(r, b_tile, i, step);
-        f.b[2 * i][0] = r[0];
-        f.b[2 * i][1] = r[1];
-        f.b[2 * i + 1][0] = r[2];
-        f.b[2 * i + 1][1] = r[3];
-      }
-    } else {
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-#pragma unroll
-        for (int q = 0; q < 4; ++q) f.a[i][q] = a_fragments.word(stage, 2 * i + q % 2, q / 2, step);
-#pragma unroll
-      for (int j = 0; j < 8; ++j)
-#pragma unroll
-        for (int half = 0; half < 2; ++half) f.b[j][half] = b_fragments.word(b_tile, j, half, step);
-    }
-  }
-};
-
 template <class T, int Rows, int Columns>
-__global__ void __launch_bounds__(threads, 2) weight_kernel(const WeightProduct<T> p) {
+__global__ void __launch_bounds__(Block<Rows, Columns>::threads, Block<Rows, Columns>::blocks_an_sm)
+    weight_kernel(const WeightProduct<T> p) {
   using B = Block<Rows, Columns>;
   auto& windows = shared<Windows>();
   auto* memory = dynamic_shared<unsigned char>();
@@ -216,11 +33,15 @@ __global__ void __launch_bounds__(threads, 2) weight_kernel(const WeightProduct<
 
 template <class T, int Rows, int Columns>
 void launch_weight(WeightProduct<T> p, int splits) {
-  const int column_tiles = int(blocks_for(p.columns, Columns));
-  const unsigned blocks = unsigned(blocks_for(p.rows, Rows) * column_tiles);
+  using B = Block<Rows, Columns>;
+  const int column_tiles = int(blocks_for(p.columns, Columns)), grid_w = int(p.grid_w.d),
+            grid = int(p.grid_area.d);
   p.column_tiles = Divisor(column_tiles);
-  launch("conv2d backward weight tensor",
-         {dim3(blocks, unsigned(splits)), threads, Block<Rows, Columns>::shared_bytes},
+  p.step_image = B::threads / grid;
+  p.step_v = B::threads % grid / grid_w;
+  p.step_u = B::threads % grid_w;
+  const dim3 blocks(unsigned(blocks_for(p.rows, Rows) * column_tiles), unsigned(splits));
+  launch("conv2d backward weight tensor", {blocks, B::threads, B::shared_bytes},
          weight_kernel<T, Rows, Columns>, p);
 }
 
@@ -230,8 +51,10 @@ void launch_weight(const WeightProduct<T>& p, TileSize tile, int splits) {
     launch_weight<T, 128, 128>(p, splits);
   else if (tile == TileSize{256, 64})
     launch_weight<T, 256, 64>(p, splits);
-  else
+  else if (tile == TileSize{64, 256})
     launch_weight<T, 64, 256>(p, splits);
+  else
+    launch_weight<T, 64, 64>(p, splits);
 }
 
 }  // namespace
@@ -241,36 +64,33 @@ void weight_product(const Conv2dSizes& z, const T* x, const T* dy, GradSlot dwei
   const Operand<T> image = padded_rows(x, int64_t{z.n} * z.h * z.w, z.c),
                    dys = padded_rows(dy, z.pixels(), z.k);
   const int channels = int(rounded_up(z.c, chunk<T>)), outputs = int(rounded_up(z.k, chunk<T>));
-  const int columns = z.r * z.s * channels, grid = z.out_h() * z.out_w(), pixels = int(z.pixels());
-  const TileSize tile = tile_for(z.k, columns);
-  const Split split = split_of(tiles_of(tile, z.k, columns), blocks_for(pixels, tile_depth<T>));
+  const int columns = z.r * z.s * channels;
+  const TileSize tile = tile_for(z.k, columns, weight_sizes);
+  const Split split = split_of(tile.count(z.k, columns), blocks_for(z.pixels(), tile_depth<T>), 16);
   const bool direct = split.count == 1 && channels == z.c;
   Tensor partial;
   if (!direct)
     partial = Tensor::empty({split.count, z.k, columns}, Device{this_device});
-  const WeightProduct<T> p{image.data,
-                           dys.data,
-                           z.h,
-                           z.w,
-                           channels,
-                           outputs,
-                           z.k,
-                           columns,
-                           z.r,
-                           z.s,
-                           z.stride,
-                           z.pad,
-                           z.dilation,
-                           Divisor(z.out_w()),
-                           Divisor(grid),
-                           pixels,
-                           split.tiles,
-                           group_pixels % grid / z.out_w(),
-                           group_pixels % z.out_w(),
-                           group_pixels / grid,
-                           {},
-                           {dweight, columns},
-                           {{direct ? nullptr : partial.data(), false}, columns}};
+  const WeightProduct<T> p{.x = image.data,
+                           .dy = dys.data,
+                           .height = z.h,
+                           .width = z.w,
+                           .channels = channels,
+                           .outputs = outputs,
+                           .rows = z.k,
+                           .columns = columns,
+                           .taps_h = z.r,
+                           .taps_w = z.s,
+                           .stride = z.stride,
+                           .pad = z.pad,
+                           .dilation = z.dilation,
+                           .grid_h = z.out_h(),
+                           .grid_w = Divisor(z.out_w()),
+                           .grid_area = Divisor(z.out_h() * z.out_w()),
+                           .pixels = int(z.pixels()),
+                           .tiles_a_split = split.tiles,
+                           .out = {dweight, columns},
+                           .partial = {{direct ? nullptr : partial.data(), false}, columns}};
   launch_weight(p, tile, split.count);
   if (!direct)
     add_splits(int64_t{z.k} * z.r * z.s, z.c, channels, split.count, partial.data(), dweight);

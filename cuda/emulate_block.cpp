@@ -27,8 +27,10 @@ unsigned above(unsigned position) {  // the bits above this one
 void Block::run(const Launch& launch, uint3 index) {
   require(!current, launch.name, ": launched from inside a kernel");
   begin(launch, index);
-  current = this;
+  happens_before(&begun_);
   give_turn(scheduler_);
+  happens_after(&left_);
+  const Unwatched book_keeping;
   current = nullptr;
   if (failure_) {  // the other threads are somewhere in the kernel: their stacks are given up
     idle_.clear();
@@ -39,6 +41,8 @@ void Block::run(const Launch& launch, uint3 index) {
 }
 
 void Block::begin(const Launch& launch, uint3 index) {
+  const Unwatched book_keeping;
+  current = this;
   launch_ = &launch;
   index_ = blockIdx = index;
   gridDim = launch.blocks;
@@ -74,14 +78,16 @@ void Block::run_threads() {
   for (;;) {
     const unsigned me = running_;
     Fiber& self = *threads_[me].fiber;
+    happens_after(&begun_);
     try {
       (*launch_->body)();
       end_thread();
     } catch (...) {
+      const Unwatched book_keeping;
       failure_ = std::current_exception();
     }
-    threads_[me].fiber = nullptr;
-    idle_.push_back(&self);
+    happens_before(&left_);
+    retire(threads_[me]);
     if (failure_ || live_ == 0)
       self.switch_to(scheduler_);
     else
@@ -90,6 +96,7 @@ void Block::run_threads() {
 }
 
 void Block::end_thread() {
+  const Unwatched book_keeping;
   Warp& warp = warps_[running_ / 32];
   warp.live &= ~(1u << running_ % 32);
   --live_;
@@ -102,6 +109,14 @@ void Block::end_thread() {
 // ---- turns ------------------------------------------------------------------------------------------------
 
 void Block::give_turn(Fiber& from) {
+  Fiber& next = choose();
+  if (&next != &from)
+    from.switch_to(next);
+}
+
+// The fiber of the thread whose turn it is.
+Fiber& Block::choose() {
+  const Unwatched book_keeping;
   const unsigned next = running_ = next_turn();
   Warp& warp = warps_[next / 32];
   warp.ready &= ~(1u << next % 32);
@@ -109,17 +124,31 @@ void Block::give_turn(Fiber& from) {
     ready_warps_ &= ~(1u << next / 32);
   Thread& thread = threads_[next];
   threadIdx = thread.index;
-  if (!thread.fiber) {  // begins now
-    if (idle_.empty()) {
-      fibers_.push_back(
-          std::make_unique<Fiber>([](void* block) { static_cast<Block*>(block)->run_threads(); }, this));
-      idle_.push_back(fibers_.back().get());
-    }
-    thread.fiber = idle_.back();
-    idle_.pop_back();
+  if (!thread.fiber)  // begins now
+    thread.fiber = &idle_fiber(next);
+  return *thread.fiber;
+}
+
+Fiber& Block::idle_fiber(unsigned thread) {
+  const auto entry = [](void* block) { static_cast<Block*>(block)->run_threads(); };
+  if (races_are_watched) {  // a fiber for each thread: two threads on one would be in order
+    while (fibers_.size() <= thread) fibers_.push_back(std::make_unique<Fiber>(entry, this));
+    return *fibers_[thread];
   }
-  if (thread.fiber != &from)
-    from.switch_to(*thread.fiber);
+  if (idle_.empty()) {
+    fibers_.push_back(std::make_unique<Fiber>(entry, this));
+    return *fibers_.back();
+  }
+  Fiber& fiber = *idle_.back();
+  idle_.pop_back();
+  return fiber;
+}
+
+void Block::retire(Thread& thread) {
+  const Unwatched book_keeping;
+  if (!races_are_watched)
+    idle_.push_back(thread.fiber);
+  thread.fiber = nullptr;
 }
 
 unsigned Block::next_turn() {
@@ -159,6 +188,17 @@ void Block::make_ready(unsigned warp, unsigned lanes) {
 // ---- waiting ----------------------------------------------------------------------------------------------
 
 Block::Votes Block::barrier(const char* operation, bool vote, Place at) {
+  char* const meeting = &meetings_[barriers_ % 2];
+  happens_before(meeting);
+  Fiber& self = arrive_at_barrier(operation, vote, at);
+  happens_before(&left_);  // should the block fail
+  give_turn(self);
+  happens_after(meeting);
+  return votes_;
+}
+
+Fiber& Block::arrive_at_barrier(const char* operation, bool vote, Place at) {
+  const Unwatched book_keeping;
   Thread& me = threads_[running_];
   me.operation = operation;
   me.at = at;
@@ -174,17 +214,27 @@ Block::Votes Block::barrier(const char* operation, bool vote, Place at) {
   if (arrived_ == live_)
     release_barrier();
   settle();
-  give_turn(*me.fiber);
-  return votes_;
+  return *me.fiber;
 }
 
 void Block::release_barrier() {
   votes_ = {yes_, arrived_};
   arrived_ = 0;
+  ++barriers_;
   for (unsigned w = 0; w < warps_.size(); ++w) make_ready(w, warps_[w].live);
 }
 
 void Block::collective(const WarpOperation& operation, void* call, unsigned mask, Place at) {
+  Fiber& self = *threads_[running_].fiber;
+  char* const meeting = arrive_at_warp(operation, call, mask, at);
+  happens_before(&left_);
+  give_turn(self);
+  if (operation.orders_memory)
+    happens_after(meeting);
+}
+
+char* Block::arrive_at_warp(const WarpOperation& operation, void* call, unsigned mask, Place at) {
+  const Unwatched book_keeping;
   const unsigned w = running_ / 32, lane = running_ % 32;
   Thread& me = threads_[running_];
   Warp& warp = warps_[w];
@@ -198,16 +248,19 @@ void Block::collective(const WarpOperation& operation, void* call, unsigned mask
   };
   const size_t g = size_t(std::find_if(warp.groups.begin(), warp.groups.end(), mine) - warp.groups.begin());
   if (g == warp.groups.size())
-    warp.groups.push_back({mask, 0, &operation, at});
+    warp.groups.push_back({mask, 0, &operation, at, &warp.meetings[warp.operations++ % 64]});
   Group& group = warp.groups[g];
   if (group.operation != &operation || !(operation.anywhere || group.at == at))
     report("divergent warp: thread ", w * 32 + lowest(group.arrived), " waits in ", group.operation->name,
            " at ", text_of(group.at), ", thread ", running_, " in ", operation.name, " at ", text_of(at));
   warp.calls[lane] = call;
   group.arrived |= 1u << lane;
+  char* const meeting = group.meeting;
+  if (operation.orders_memory)
+    happens_before(meeting);
   finish_if_complete(w, g);
   settle();
-  give_turn(*me.fiber);
+  return meeting;
 }
 
 // Lanes that have ended are not waited for.

@@ -18,6 +18,7 @@
 #include "cuda/emulate_fiber.h"
 #include "cuda/emulate_order.h"
 #include "cuda/emulate_types.h"
+#include "cuda/emulate_watch.h"
 #include "engine/error.h"
 
 namespace lucida::emulate {
@@ -58,6 +59,7 @@ struct WarpOperation {
   void (*work)(const Lanes&);  // the last lane to come does it for all
   bool whole_warp = false;     // needs all 32 lanes
   bool anywhere = false;       // lanes may meet at different places of the kernel
+  bool orders_memory = false;  // what lanes wrote before it, all see after it
   bool whoever_comes = false;  // waits until no lane of the warp can go on, whatever the mask
 };
 
@@ -135,17 +137,25 @@ class Block {
     unsigned mask, arrived;
     const WarpOperation* operation;
     Place at;
+    char* meeting;
   };
   struct Warp {
     unsigned live = 0, ready = 0;  // ready: may have a turn
     std::vector<Group> groups;
     void* calls[32];
+    unsigned operations = 0;
+    char meetings[64];  // names for the thread sanitizer
   };
 
   void begin(const Launch&, uint3 index);
   void run_threads();
   void end_thread();
   void give_turn(Fiber& from);
+  Fiber& choose();
+  Fiber& idle_fiber(unsigned thread);
+  void retire(Thread&);
+  Fiber& arrive_at_barrier(const char* operation, bool vote, Place);
+  char* arrive_at_warp(const WarpOperation&, void* call, unsigned mask, Place);
   unsigned next_turn();
   void make_ready(unsigned warp, unsigned lanes);
   void finish_if_complete(unsigned warp, size_t group);
@@ -165,7 +175,7 @@ class Block {
   unsigned running_ = 0;
   uint32_t random_ = 0;
 
-  unsigned arrived_ = 0, first_arrived_ = 0, yes_ = 0;
+  unsigned arrived_ = 0, first_arrived_ = 0, yes_ = 0, barriers_ = 0;
   Votes votes_{};
 
   std::unique_ptr<SharedMemory> dynamic_;
@@ -177,12 +187,15 @@ class Block {
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> idle_;
   std::exception_ptr failure_;
+
+  char begun_, left_, meetings_[2];  // names for the thread sanitizer
 };
 
 template <class T>
 T& static_shared() {
-  static thread_local SharedMemory memory(sizeof(T));
   static_assert(alignof(T) <= 128);
+  const Unwatched book_keeping;
+  static thread_local SharedMemory memory(sizeof(T));
   return *static_cast<T*>(Block::current->static_memory(memory));
 }
 inline void* dynamic_shared() {

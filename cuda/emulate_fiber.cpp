@@ -55,16 +55,16 @@ Fiber::~Fiber() {
   munmap(memory_, page + stack_bytes);
 }
 
-void Fiber::switch_to(Fiber& next) {
+[[gnu::no_sanitize("thread")]] void Fiber::switch_to(Fiber& next) {
   leave_for(next);
   if (_setjmp(jump_) == 0)
     next.enter();
   arrive(*this);
 }
 
-void Fiber::enter() {
+[[gnu::no_sanitize("thread")]] void Fiber::enter() {
 #ifdef __SANITIZE_THREAD__
-  __tsan_switch_to_fiber(tsan_, 0);
+  __tsan_switch_to_fiber(tsan_, __tsan_switch_to_fiber_no_sync);
 #endif
   if (started_ || !memory_)
     _longjmp(jump_, 1);
@@ -79,13 +79,13 @@ void Fiber::enter() {
   fail("emulator: setcontext failed");
 }
 
-void Fiber::begin() {
+[[gnu::no_sanitize("thread")]] void Fiber::begin() {
   Fiber& self = *arriving;
   arrive(self);
   self.entry_(self.argument_);
 }
 
-void Fiber::leave_for([[maybe_unused]] Fiber& next) {
+[[gnu::no_sanitize("thread")]] void Fiber::leave_for([[maybe_unused]] Fiber& next) {
   leaving = this;
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_start_switch_fiber(&fake_stack_, next.stack_, next.stack_bytes_);
@@ -96,7 +96,7 @@ void Fiber::leave_for([[maybe_unused]] Fiber& next) {
 #endif
 }
 
-void Fiber::arrive([[maybe_unused]] Fiber& here) {
+[[gnu::no_sanitize("thread")]] void Fiber::arrive([[maybe_unused]] Fiber& here) {
 #ifdef __SANITIZE_ADDRESS__
   // Reports the bounds of the stack that was left: how those of the OS thread's own become known.
   __sanitizer_finish_switch_fiber(here.fake_stack_, &leaving->stack_, &leaving->stack_bytes_);

@@ -1,8 +1,8 @@
 // A fiber: a stack on which code runs until it hands over to another fiber by itself, on one OS thread.
 //
-// ucontext makes the stack; later switches are _setjmp and _longjmp, which need no system call (swapcontext
-// asks the kernel for the signal mask each time: 0.3 us instead of 0.02). The address and thread sanitizers
-// are told about every switch.
+// ucontext makes the stack; later switches are _setjmp and _longjmp, which need no system call: 16 ns, where
+// swapcontext, which asks the kernel for the signal mask, takes 163 (Xeon, 2 virtual cores, 2025-11-25). The
+// address and thread sanitizers are told about every switch.
 #pragma once
 #include <setjmp.h>
 #include <ucontext.h>

@@ -89,8 +89,10 @@ const WarpOperation multiply_tf32{"mma_tf32", multiply_19_bits, true};
 void load_matrices(const WarpOperation& operation, unsigned* r, const void* row, Place at) {
   Block& block = *Block::current;
   const bool gives_row = block.lane() < 16 || &operation == &load_x4 || &operation == &load_x4_transposed;
-  if (gives_row)
+  if (gives_row) {
     block.require_shared(operation.name, row, 16, at);
+    watch_read(row, 16);
+  }
   LoadCall call{r, static_cast<const uint16_t*>(row)};
   block.collective(operation, &call, ~0u, at);
 }

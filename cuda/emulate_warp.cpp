@@ -96,12 +96,12 @@ unsigned xored(unsigned a, unsigned b) {
 
 }  // namespace
 
-const WarpOperation syncwarp{"__syncwarp", nullptr, false, true};
+const WarpOperation syncwarp{"__syncwarp", nullptr, false, true, true};
 const WarpOperation shfl{"__shfl_sync", shuffle_work<source_index>};
 const WarpOperation shfl_up{"__shfl_up_sync", shuffle_work<source_up>};
 const WarpOperation shfl_down{"__shfl_down_sync", shuffle_work<source_down>};
 const WarpOperation shfl_xor{"__shfl_xor_sync", shuffle_work<source_xor>};
-const WarpOperation activemask{"__activemask", ballot_work, false, false, true};
+const WarpOperation activemask{"__activemask", ballot_work, false, false, false, true};
 const WarpOperation ballot{"__ballot_sync", ballot_work};
 const WarpOperation any{"__any_sync", ballot_work};
 const WarpOperation all{"__all_sync", ballot_work};

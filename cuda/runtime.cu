@@ -147,16 +147,19 @@ void cuda_runtime::check(cudaError_t status, const std::string& what) {
 }
 
 cuda_runtime::Queues& cuda_runtime::queues(int index) {
+  thread_local Queues* current = nullptr;  // of this_device_index: every launch asks
+  if (current && this_device_index == index)
+    return *current;
   static std::mutex mutex;
   static std::map<int, Queues>* all = new std::map<int, Queues>;  // outlives tensors in globals
-  if (this_device_index != index)
-    check(cudaSetDevice(index), "choosing cuda:" + std::to_string(index));
+  check(cudaSetDevice(index), "choosing cuda:" + std::to_string(index));
   this_device_index = index;
+  current = nullptr;
   const std::lock_guard lock(mutex);
-  const auto [entry, is_new] = all->try_emplace(index);
-  if (is_new)
-    entry->second = new_queues();
-  return entry->second;
+  auto known = all->find(index);
+  if (known == all->end())
+    known = all->emplace(index, new_queues()).first;
+  return *(current = &known->second);
 }
 
 void cuda_runtime::synchronize(Device device) {

@@ -1,6 +1,6 @@
 // What surrounds a product on tensor cores: operands in rows of whole 16-byte chunks, a weight transposed for
-// backward_data, and the sum of partial results. Each moves a tensor once; none of it is needed for the channel counts
-// of a ResNet but the transposed weight.
+// backward_data, and the sum of partial results. Each moves a tensor once; none of it is needed for the
+// channel counts of a ResNet but the transposed weight.
 #pragma once
 #include "cuda/tensor_store.cuh"
 
@@ -40,31 +40,53 @@ Operand<T> padded_rows(const T* x, int64_t rows, int columns) {
   return {copy, copy.data<T>()};
 }
 
-// w [k][taps][c] -> [c][taps][padded]: 32 x 32 elements of one tap turn in shared memory.
+// w [k][taps][c] -> [c][taps][padded k], both in whole chunks. A thread turns chunk x chunk elements of one
+// tap in registers: 16 bytes of 8 (f32: 4) rows come in, 16 bytes of 8 rows go out. A warp has 4 chunks of c
+// and 8 of k, so 64 neighbouring bytes are read and 128 written.
 template <class T>
-struct Turned {
-  T element[32][32 + 4 / sizeof(T)];  // 33 words a row (17 for bf16) keep a column in different banks
-};
-template <class T>
-__global__ void transpose_weight_kernel(int k, int taps, int c, int padded, const T* w, T* turned) {
-  auto& tile = shared<Turned<T>>();
-  const int x = int(threadIdx.x) % 32, first_c = int(blockIdx.x) * 32, first_k = int(blockIdx.y) * 32;
-  const int tap = int(blockIdx.z);
-  for (int y = int(threadIdx.x) / 32; y < 32; y += helper_threads / 32)
-    tile.element[y][x] = first_k + y < k && first_c + x < c
-                             ? w[(int64_t(first_k + y) * taps + tap) * c + first_c + x]
-                             : narrow<T>(0);
-  __syncthreads();
-  for (int y = int(threadIdx.x) / 32; y < 32; y += helper_threads / 32)
-    if (first_c + y < c && first_k + x < padded)
-      turned[(int64_t(first_c + y) * taps + tap) * padded + first_k + x] = tile.element[x][y];
+__device__ void turn(const uint4 (&in)[chunk<T>], uint4 (&out)[chunk<T>]) {
+  const auto& from = reinterpret_cast<const unsigned(&)[chunk<T>][4]>(in);
+  auto& to = reinterpret_cast<unsigned(&)[chunk<T>][4]>(out);
+#pragma unroll
+  for (int i = 0; i < chunk<T>; ++i)
+#pragma unroll
+    for (int word = 0; word < 4; ++word) {
+      if constexpr (sizeof(T) == 2) {
+        const unsigned low = from[2 * word][i / 2], high = from[2 * word + 1][i / 2];
+        to[i][word] = i % 2 == 0 ? (low & 0xFFFF) | high << 16 : low >> 16 | (high & 0xFFFF0000u);
+      } else {
+        to[i][word] = from[word][i];
+      }
+    }
 }
 template <class T>
-Operand<T> transposed_weight(const T* w, int k, int taps, int c, int padded) {
-  Tensor copy = Tensor::empty({c, taps, padded}, Device{this_device}, dtype_of<T>);
-  const dim3 blocks(unsigned(blocks_for(c, 32)), unsigned(blocks_for(padded, 32)), unsigned(taps));
-  launch("tensor transpose weight", {blocks, helper_threads}, transpose_weight_kernel<T>, k, taps, c, padded,
-         w, copy.data<T>());
+__global__ void transpose_weight_kernel(int k, int taps, int c, int padded, const T* w, T* turned) {
+  const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32;
+  const int first_c = (int(blockIdx.x) * 4 + lane % 4) * chunk<T>;
+  const int first_k = ((int(blockIdx.y) * (helper_threads / 32) + warp) * 8 + lane / 4) * chunk<T>;
+  const int tap = int(blockIdx.z);
+  if (first_c >= c || first_k >= padded)
+    return;
+  uint4 in[chunk<T>], out[chunk<T>];
+#pragma unroll
+  for (int i = 0; i < chunk<T>; ++i)
+    in[i] = first_k + i < k
+                ? *reinterpret_cast<const uint4*>(w + (int64_t(first_k + i) * taps + tap) * c + first_c)
+                : uint4{0, 0, 0, 0};
+  turn<T>(in, out);
+#pragma unroll
+  for (int i = 0; i < chunk<T>; ++i)
+    *reinterpret_cast<uint4*>(turned + (int64_t(first_c + i) * taps + tap) * padded + first_k) = out[i];
+}
+template <class T>
+Operand<T> transposed_weight(const T* w, int k, int taps, int c) {
+  const Operand<T> rows = padded_rows(w, int64_t{k} * taps, c);
+  const int padded = int(rounded_up(k, chunk<T>)), padded_c = int(rounded_up(c, chunk<T>));
+  Tensor copy = Tensor::empty({padded_c, taps, padded}, Device{this_device}, dtype_of<T>);
+  const dim3 blocks(unsigned(blocks_for(padded_c, 4 * chunk<T>)),
+                    unsigned(blocks_for(padded, helper_threads / 4 * chunk<T>)), unsigned(taps));
+  launch("tensor transpose weight", {blocks, helper_threads}, transpose_weight_kernel<T>, k, taps, padded_c,
+         padded, rows.data, copy.data<T>());
   return {copy, copy.data<T>()};
 }
 

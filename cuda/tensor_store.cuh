@@ -1,6 +1,7 @@
-// From accumulators to global memory: a warp lays its 64 x 64 results in shared memory and stores rows of them, 16
-// bytes a lane. Rows of results are 256 (f32) or 128 bytes (bf16, rounded before), chunks of 16 bytes are exchanged by
-// XOR with the row, so that neither the writes (8 rows at once) nor the reads (whole rows) meet in a bank.
+// From accumulators to global memory: a warp lays its 64 x 64 results in shared memory and stores rows of
+// them, 16 bytes a lane. Rows of results are 256 (f32) or 128 bytes (bf16, rounded before), chunks of 16
+// bytes are exchanged by XOR with the row, so that neither the writes (8 rows at once) nor the reads (whole
+// rows) meet in a bank.
 #pragma once
 #include "cuda/element.cuh"
 #include "cuda/tensor_tile.cuh"
@@ -52,8 +53,9 @@ __device__ inline void start(Accumulators& sum, const float* bias, int column, i
 template <class T>
 struct Results {
   GradSlotOf<T> slot;
-  int columns;  // length of a row
-  bool whole;   // 16 bytes at a time: rows are chunks, the first is aligned
+  int columns = 0;     // length of a row
+  bool whole = false;  // 16 bytes at a time: rows are chunks, the first is aligned
+  Results() = default;
   Results(GradSlotOf<T> slot_, int columns_)
       : slot(slot_), columns(columns_), whole(columns_ % chunk<T> == 0 && aligned_for_packs(slot_.data)) {}
 };
@@ -67,7 +69,7 @@ __device__ void store(unsigned char* staging, const Accumulators& sum, const Res
   stage<T>(staging, sum);
   __syncwarp();
   column += chunk_index * chunk<T>;
-  const int count = std::min(out.columns - column, chunk<T>);
+  const int count = std::min(out.columns - column, int{chunk<T>});
   if (count <= 0)
     return;
 #pragma unroll 8

@@ -1,32 +1,36 @@
 // A block's share of a matrix product on tensor cores:  C [Rows x Columns] += A B^T  over the depth k.
 //
-//   mapping   four warps, each a 64 x 64 piece of C: 4 x 8 mma tiles of 16 x 8, 128 f32 in every lane's registers.
-//             A step of depth is 32 bytes of every row of A and B (16 bf16 or 8 f32, one mma); a tile is two steps.
-//   pipeline  cp.async fills tile t + stages - 1 while tile t is multiplied; the fragments of a step are read while
-//             the step before it is multiplied. One barrier a tile: behind it, tile t + 1 has come and tile t is free.
-//   traffic   a warp reads 64 + 64 rows of 32 bytes for 32 mma: 1 wavefront of shared memory each. 128 x 128 blocks
-//             move 64 bytes from L2 for each mma, 256 x 64 ones 80.
+//   mapping   four warps (64 x 64 blocks: one), each a 64 x 64 piece of C: 4 x 8 mma tiles of 16 x 8, 128 f32
+//             in every lane's registers. A step of depth is 32 bytes of every row of A and B (16 bf16 or 8
+//             f32, one mma); a tile is two steps.
+//   pipeline  cp.async fills tile t + stages - 1 while tile t is multiplied; the fragments of a step are read
+//             while the step before it is multiplied. One barrier a tile: behind it, tile t + 1 has come and
+//             tile t is free.
+//   traffic   a warp reads 64 + 64 rows of 32 bytes for 32 mma: 1 wavefront of shared memory each. 128 x 128
+//             blocks move 64 bytes from L2 for each mma, 256 x 64 ones 80.
 //   weak spot two blocks an SM (registers): 8 warps, latency is hidden by the pipeline, not by occupancy.
 //
-// A Source says what A and B are: fetch(stage) queues the copies of the next tile, load(fragment, stage, step) reads.
+// A Source says what A and B are: fetch(stage) queues the copies of the next tile, load(fragment, stage,
+// step) reads one step, begin_group() is called before every `group` tiles.
 #pragma once
 #include "cuda/conv2d_tensor.h"
 #include "cuda/mma.cuh"
 
 namespace lucida::tensor {
 
-constexpr int threads = 128, warp_rows = 64, warp_columns = 64;
+constexpr int warp_rows = 64, warp_columns = 64;
 template <class T>
 constexpr int chunk = 16 / int(sizeof(T));  // elements of a 16-byte copy
 template <class T>
 constexpr int tile_depth = tile_bytes / int(sizeof(T));
 
-// p + i. Left alone, the compiler works out in the loop what p is made of, three instructions a copy instead of two.
+// p + i. Left alone, the compiler works out in the loop what p is made of: three instructions, not two.
 template <class T>
 __device__ const T* element_at(const T* p, int i) {
 #ifdef __CUDACC__
-  asm("mad.wide.s32 %0, %1, %2, %0;" : "+l"(p) : "r"(i), "n"(sizeof(T)));
-  return p;
+  const T* sum;
+  asm("mad.wide.s32 %0, %1, %2, %3;" : "=l"(sum) : "r"(i), "n"(sizeof(T)), "l"(p));
+  return sum;
 #else
   return p + i;
 #endif
@@ -35,11 +39,14 @@ __device__ const T* element_at(const T* p, int i) {
 template <int Rows, int Columns>
 struct Block {
   static constexpr int rows = Rows, columns = Columns;
-  static constexpr int stages = Rows == Columns ? 4 : 3;
+  static constexpr int warps = Rows / warp_rows * (Columns / warp_columns), threads = 32 * warps;
+  static constexpr int blocks_an_sm = 8 / warps;  // that is what registers allow
+  static constexpr int stages = warps == 1        ? 2
+                                : Rows == Columns ? 4
+                                                  : 3;  // what 8 warps an SM leave room for
   static constexpr int b_offset = Rows * tile_bytes, stage_bytes = (Rows + Columns) * tile_bytes;
   // At the end each warp lays its 64 x 64 floats there.
-  static constexpr int shared_bytes = stages * stage_bytes > 4 * 16384 ? stages* stage_bytes : 4 * 16384;
-  static_assert(Rows / warp_rows * (Columns / warp_columns) * 32 == threads);
+  static constexpr int shared_bytes = std::max(stages * stage_bytes, warps* warp_rows* warp_columns * 4);
 
   __device__ static int warp_row() { return int(threadIdx.x) / 32 / (Columns / warp_columns) * warp_rows; }
   __device__ static int warp_column() {

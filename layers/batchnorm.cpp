@@ -44,10 +44,19 @@ Statistics statistics(BatchNorm2d& bn, const Tensor& x, typename Kernels<T>::Siz
   return st;
 }
 
-// What the derivative needs; y only when a relu masks it.
+// What the derivative needs; y only where a relu masks it that x alone does not tell.
 struct Saved {
   Tensor x, y, skip, gamma, beta;
   Statistics statistics;
+  bool relu;
+
+  template <class T>
+  ReluMaskOf<T> mask() const {
+    if (!relu)
+      return {};
+    return y.defined() ? ReluMaskOf<T>(y.data<T>())
+                       : ReluMaskOf<T>(statistics.scale.data(), statistics.shift.data());
+  }
 };
 
 // dx = gamma*rstd * (g - mean(g) - xhat * mean(g*xhat)) written as a*g + b*x + c; the last two vanish for
@@ -56,17 +65,17 @@ template <class T>
 void backward(const Saved& s, const Kernels<T>& kernels, typename Kernels<T>::Sizes sizes, const Tensor& dy) {
   const auto per_channel = [&] { return Tensor::empty({sizes.channels}, dy.device()); };
   const float *mean = s.statistics.mean.data(), *rstd = s.statistics.rstd.data();
-  const T* y = s.y.defined() ? s.y.data<T>() : nullptr;
+  const ReluMaskOf<T> mask = s.mask<T>();
   const Tensor sum = per_channel(), sum_xhat = per_channel();
   const Tensor a = per_channel(), b = per_channel(), c = per_channel();
   const GradSlot dgamma = s.gamma.grad_slot(), dbeta = s.beta.grad_slot();
   if (dgamma || dbeta || s.statistics.of_batch)
-    kernels.reduce(sizes, s.x.data<T>(), y, dy.data<T>(), mean, rstd, sum.data(), sum_xhat.data());
+    kernels.reduce(sizes, s.x.data<T>(), mask, dy.data<T>(), mean, rstd, sum.data(), sum_xhat.data());
   kernels.coefficients(sizes, s.statistics.of_batch, sum.data(), sum_xhat.data(), mean, rstd, s.gamma.data(),
                        {a.data(), b.data(), c.data()}, dgamma, dbeta);
   const auto dx = s.x.grad_slot<T>(), dskip = s.skip.grad_slot<T>();
   if (dx || dskip)
-    kernels.apply(sizes, s.x.data<T>(), y, dy.data<T>(), a.data(), b.data(), c.data(), dx, dskip);
+    kernels.apply(sizes, s.x.data<T>(), mask, dy.data<T>(), a.data(), b.data(), c.data(), dx, dskip);
 }
 
 Tensor run(std::string_view name, BatchNorm2d& bn, const Tensor& x, const Tensor& skip, bool relu,
@@ -80,7 +89,7 @@ Tensor run(std::string_view name, BatchNorm2d& bn, const Tensor& x, const Tensor
     const Tensor y = Tensor::empty(x.shape(), x.device(), x.dtype());
     kernels.normalize(sizes, x.data<T>(), st.scale.data(), st.shift.data(),
                       skip.defined() ? skip.data<T>() : nullptr, relu, y.data<T>());
-    const Saved saved{x, relu ? y : Tensor(), skip, bn.gamma, bn.beta, st};
+    const Saved saved{x, relu && skip.defined() ? y : Tensor(), skip, bn.gamma, bn.beta, st, relu};
     return record(name, y, {&x, &skip, &bn.gamma, &bn.beta},
                   [saved, &kernels, sizes](const Tensor& dy) { backward<T>(saved, kernels, sizes, dy); });
   });

@@ -40,6 +40,18 @@ struct BatchNormCoefficients {
   float *a, *b, *c;  // each [channels]
 };
 
+// Which elements relu let through: those with y > 0. Where y = scale * x + shift and nothing else, x tells it as
+// well and is read anyway, so y need not be: 4 reads and 1 write on the way back instead of 6 and 1.
+template <class T>
+struct ReluMaskOf {
+  const T* y = nullptr;  // given: where y > 0
+  const float *scale = nullptr,
+              *shift = nullptr;      // given: where scale * x + shift > 0, as normalize computed it
+  constexpr ReluMaskOf() = default;  // everywhere
+  constexpr ReluMaskOf(const T* y_) : y(y_) {}
+  constexpr ReluMaskOf(const float* scale_, const float* shift_) : scale(scale_), shift(shift_) {}
+};
+
 // What a backend provides, T being the type of x, y, dy, dx and skip, which are [rows, channels]; everything
 // else is f32 [channels].
 template <class T>
@@ -61,8 +73,8 @@ struct BatchNormKernelsOf {
   // y = scale * x + shift (+ skip) (then relu).
   void (*normalize)(Sizes, const T* x, const float* scale, const float* shift, const T* skip /*or null*/,
                     bool relu, T* y);
-  // sum_dy and sum_dy_xhat over g = dy where y > 0 (y null: g = dy everywhere).
-  void (*reduce)(Sizes, const T* x, const T* y /*or null*/, const T* dy, const float* mean, const float* rstd,
+  // sum_dy and sum_dy_xhat over g = dy where the mask lets it pass, else 0.
+  void (*reduce)(Sizes, const T* x, ReluMaskOf<T>, const T* dy, const float* mean, const float* rstd,
                  float* sum_dy, float* sum_dy_xhat);
   // dgamma = sum_dy_xhat, dbeta = sum_dy, and what apply needs: a = gamma * rstd, and for statistics of the
   // batch  b = -a * rstd * sum_dy_xhat / rows,  c = -a * sum_dy / rows - b * mean;  else b = c = 0.
@@ -70,8 +82,8 @@ struct BatchNormKernelsOf {
                        const float* rstd, const float* gamma, BatchNormCoefficients, GradSlot dgamma,
                        GradSlot dbeta);
   // dx = a * g + b * x + c per channel, dskip = g, with the same mask.
-  void (*apply)(Sizes, const T* x, const T* y /*or null*/, const T* dy, const float* a, const float* b,
-                const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip);
+  void (*apply)(Sizes, const T* x, ReluMaskOf<T>, const T* dy, const float* a, const float* b, const float* c,
+                GradSlotOf<T> dx, GradSlotOf<T> dskip);
 };
 using BatchNormKernels = BatchNormKernelsOf<float>;
 

@@ -27,7 +27,7 @@ fields() {
 }
 
 # forward_kernel<float> instead of lucida::(anonymous namespace)::forward_kernel<float>(long, float const*)
-readable() { c++filt | sed -E 's/\(anonymous namespace\):://g; s/lucida:://g; s/void //; s/\(.*//; s/ //g'; }
+readable() { c++filt | sed -E 's/\(anonymous namespace\):://g; s/[a-z_0-9]+:://g; s/void //; s/\(.*//; s/ //g'; }
 
 paste -d ' ' <(fields) <(fields | cut -d ' ' -f 3 | readable) | awk '
   function least(a, b) { return a < b ? a : b }
@@ -44,12 +44,12 @@ paste -d ' ' <(fields) <(fields | cut -d ' ' -f 3 | readable) | awk '
         files[++bounds] = "^" part[1] "$"; kernels[bounds] = "^" part[2] "$"
         limits[bounds] = line; sub(/^[^ ]+ +[^ ]+ +/, "", limits[bounds])
       }
-    form = "%-34s %-44s %-6s %9s %7s %6s %7s %8s %10s\n"
-    printf form, "file", "kernel", "arch", "registers", "smem", "stack", "spills", "threads", "occupancy"
+    form = "%-36s %-6s %9s %7s %6s %7s %8s %10s  %s\n"
+    printf form, "file", "arch", "registers", "smem", "stack", "spills", "threads", "occupancy", "kernel"
   }
   {
     value["registers"] = $4; value["stack"] = $6; value["spills"] = $7
-    printf form, $1, $9, $2, $4, $5, $6, $7, $8 ? $8 : "-", $8 ? sprintf("%.0f %%", occupancy($4, $5, $8, $2)) : "-"
+    printf form, $1, $2, $4, $5, $6, $7, $8 ? $8 : "-", $8 ? sprintf("%.0f %%", occupancy($4, $5, $8, $2)) : "-", $9
     rule = ""
     for (b = 1; b <= bounds; ++b) if ($1 ~ files[b] && $9 ~ kernels[b]) rule = limits[b]
     n = split(rule, limit)
@@ -58,5 +58,5 @@ paste -d ' ' <(fields) <(fields | cut -d ' ' -f 3 | readable) | awk '
         print "ptxas: " $9 " in " $1 " for " $2 ": " value[pair[1]] " " pair[1] ", " pair[2] " are allowed" > "/dev/stderr"
   }' >"$table" 2>"$table.breaches"
 cat "$table.breaches" >&2
-echo "ptxas: $(($(wc -l <"$table") - 1)) kernels in $table, $(wc -l <"$table.breaches") breaches of scripts/ptxas.bounds"
+echo "ptxas: $(($(wc -l <"$table") - 1)) kernels, each for sm_80 and sm_90 counted, in $table; $(wc -l <"$table.breaches") breaches of scripts/ptxas.bounds"
 [ ! -s "$table.breaches" ]

@@ -3,7 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <thread>
+
 #include "train/bench_shapes.h"
+#include "train/bench_table.h"
 
 namespace lucida {
 namespace {
@@ -27,6 +30,43 @@ TEST_CASE("bench: shapes and their counts are the whole model") {
     CHECK(images == 1);
     CHECK(shapes.pool.out_h() == 24);
   }
+}
+
+TEST_CASE("bench: rows have rates and shares; sums count a shape as often as it occurs") {
+  BenchOptions o;
+  o.quiet_seconds = 0;
+  o.repeats = 2;
+  BenchTable table(o, {});
+  const auto sleep = [] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); };
+  const Peaks peaks{100, 10, "made up"};
+  table.measure("conv2d", "a", "forward", 3, false, 2, {2e8, 1e6}, sleep);
+  table.measure("conv2d", "b", "forward", 3, false, 1, {4e8, 1e6}, sleep);
+  table.measure("conv2d", "a", "forward", 9, true, 2, {2e8, 1e6}, sleep);
+  table.measure("relu", "c", "forward", 1, false, 1, {0, 1e7}, sleep);
+  const auto rows = table.layers(peaks), sums = table.sums(peaks);
+  REQUIRE(rows.size() == 4);
+  const auto value = [](const auto& row, const char* key) { return row[key].template get<double>(); };
+  CHECK(value(rows[0], "share") == doctest::Approx(2e8 / 100e9 / (1e-3 * value(rows[0], "ms"))));
+  CHECK(value(rows[3], "share") == doctest::Approx(1e7 / 10e9 / (1e-3 * value(rows[3], "ms"))));
+  CHECK(value(rows[0], "of_library") == doctest::Approx(value(rows[2], "ms") / value(rows[0], "ms")));
+  CHECK_FALSE(rows[1].contains("of_library"));
+  REQUIRE(sums.size() == 3);
+  CHECK(sums[0]["rung"] == 3);
+  CHECK(value(sums[0], "ms") == doctest::Approx(2 * value(rows[0], "ms") + value(rows[1], "ms")));
+  CHECK(value(sums[0], "gflop_per_s") == doctest::Approx(8e8 / (1e6 * value(sums[0], "ms"))));
+  CHECK_FALSE(sums[0].contains("of_library"));  // shape b has no library to compare with
+}
+
+TEST_CASE("bench: a device is timed by many calls in a row") {
+  int calls = 0;
+  const auto seconds = seconds_on({}, 3, [&] {
+    ++calls;
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+  });
+  CHECK(seconds.size() == 3);
+  CHECK(std::is_sorted(seconds.begin(), seconds.end()));
+  CHECK(seconds.front() >= 300e-6);
+  CHECK(calls >= 12);
 }
 
 TEST_CASE("bench: repeated measurements are sorted and follow a warm-up") {

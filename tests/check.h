@@ -106,8 +106,8 @@ class UsePrecision {  // products are computed in it while it lives
   Precision before_;
 };
 
-// f with every rung of every device that is present; emulated ones under each thread order in `orders`. Rungs that
-// round their inputs to tf32 run only under that precision: no other result would be as close as f32 tests ask for.
+// f with every rung of every device that is present; emulated ones under each thread order in `orders`. Rungs
+// that round their inputs to tf32 run only under that precision: f32 tests ask for closer results.
 template <class Kernels>
 void for_each_variant(const std::function<void(Device)>& f, int at_least = 2,
                       std::span<const emulate::Order> orders = emulate::all_orders) {
@@ -165,22 +165,24 @@ void check_gradients(const Operation& f, const std::vector<Tensor>& inputs, Diff
 // Every variant against rung 0 of the host: result, gradients, gradients added to existing ones.
 template <class Kernels>
 void check_rungs_agree(const Operation& f, const std::vector<Tensor>& inputs, double tolerance,
-                       double unit = 0) {
+                       double unit = 0, std::span<const emulate::Order> orders = emulate::all_orders) {
   const Run want = [&] {
     const ForcedRung<Kernels> plain(0);
     REQUIRE(variant_for<Kernels>(Device{}).rung == 0);
     return run_operation(f, copy_all(inputs, {}));
   }();
-  for_each_variant<Kernels>([&](Device device) {
-    const Run got = run_operation(f, copy_all(inputs, device));
-    const Run doubled = run_operation(f, copy_all(inputs, device), {}, 2);
-    check_close(got.y, want.y, tolerance, unit);
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      INFO("gradient of input ", i, " ", inputs[i].shape());
-      check_close(got.gradients[i], want.gradients[i], tolerance, unit);
-      check_close(doubled.gradients[i], add(want.gradients[i], want.gradients[i]), tolerance, unit);
-    }
-  });
+  for_each_variant<Kernels>(
+      [&](Device device) {
+        const Run got = run_operation(f, copy_all(inputs, device));
+        const Run doubled = run_operation(f, copy_all(inputs, device), {}, 2);
+        check_close(got.y, want.y, tolerance, unit);
+        for (size_t i = 0; i < inputs.size(); ++i) {
+          INFO("gradient of input ", i, " ", inputs[i].shape());
+          check_close(got.gradients[i], want.gradients[i], tolerance, unit);
+          check_close(doubled.gradients[i], add(want.gradients[i], want.gradients[i]), tolerance, unit);
+        }
+      },
+      2, orders);
 }
 
 // Arrays that PyTorch computed, in its layout; made by tests/fixtures/make_fixtures.py.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/device.h"
 #include "tests/program.h"
 #include "tests/scratch.h"
 
@@ -40,6 +41,43 @@ TEST_CASE("command line: runtime errors are one line on stderr and exit 1") {
   CHECK(contains(device.err, "cuda"));
   const ProgramResult loss = run_lucida({"train", "--root", "/", "--loss", "nothing"});
   CHECK(contains(loss.err, "no loss is called 'nothing': there are an, bce, ll-cp, ll-ct, ll-r"));
+}
+
+TEST_CASE("command line: a device or precision that is not there says what is missing") {
+  const auto error = [](std::vector<std::string> words) {
+    const ProgramResult r = run_lucida(words);
+    CHECK(r.status == 1);
+    CHECK(std::count(r.err.begin(), r.err.end(), '\n') == 1);
+    return r.err;
+  };
+  for (const char* command : {"train", "eval", "predict", "cam"}) {
+    std::vector<std::string> words = {command};
+    if (words[0] != "train")
+      words.insert(words.end(), {"--checkpoint", "x"});
+    if (words[0] == "cam" || words[0] == "predict")
+      words.insert(words.end(), {"--image", "x"});
+    if (words[0] == "cam")
+      words.insert(words.end(), {"--out", "x"});
+    const auto with = [&](const std::string& option, const std::string& value) {
+      std::vector<std::string> all = words;
+      all.insert(all.end(), {option, value});
+      if (words[0] == "train")
+        all.insert(all.end(), {"--root", "/", "--out", "/tmp"});
+      return all;
+    };
+    INFO(command);
+    CHECK(contains(error(with("--device", "emulated")), "it is for tests and `lucida op`"));
+    CHECK(contains(error(with("--device", "moon")), "no device is called 'moon'"));
+    CHECK(contains(error(with("--precision", "f8")), "no precision is called 'f8'"));
+    if (!runtime_of(Device::cuda))
+      CHECK(contains(error(with("--device", "cuda:1")), "cuda:1: this build has no device kernels"));
+    if (has_device(Device::cuda))
+      continue;
+    CHECK(contains(error(with("--device", "cuda")), "cuda:0: "));
+    CHECK(contains(error(with("--precision", "bf16")), "the cpu computes in f32"));
+  }
+  CHECK(contains(error({"op", "relu", "--out", "/tmp", "--precision", "tf32"}), "the cpu computes in f32"));
+  CHECK(contains(error({"op", "loss", "--out", "/tmp", "--device", "emulatd"}), "no device is called"));
 }
 
 TEST_CASE("command line: a recipe sets options, the command line wins, unknown keys are errors") {

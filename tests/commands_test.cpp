@@ -3,9 +3,11 @@
 
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 #include "datasets/formatted.h"
 #include "datasets/npy.h"
+#include "engine/device.h"
 #include "models/weights.h"
 #include "tests/program.h"
 #include "tests/scratch.h"
@@ -78,6 +80,41 @@ TEST_CASE("commands: op reads and writes N,C,H,W") {
   CHECK(read_npy(folder.path("out/y.npy")).as<float>() == std::vector<float>{0, 2, 3, 0});
   CHECK(read_npy(folder.path("out/dx.npy")).as<float>() == std::vector<float>{0, 6, 7, 0});
   CHECK(run_lucida({"op", "relu", "--out", folder.path("out")}).status == 1);
+}
+
+TEST_CASE("commands: op runs CUDA kernels emulated, in bf16 too") {
+  const test::Scratch folder;
+  write_npy(folder.path("x.npy"), {1, 2, 1, 2}, std::vector<float>{-1, 2.01f, 3, -4});
+  for (const char* precision : {"f32", "bf16"}) {
+    const json j =
+        json::parse(output_of({"op", "relu", "--device", "emulated", "--precision", precision, "--input",
+                               "x=" + folder.path("x.npy"), "--out", folder.path("out"), "--json"}));
+    CHECK(j["device"] == "emulated");
+    CHECK(j["precision"] == precision);
+    const float two = precision[0] == 'b' ? 2.015625f : 2.01f;
+    CHECK(read_npy(folder.path("out/y.npy")).as<float>() == std::vector<float>{0, two, 3, 0});
+  }
+}
+
+TEST_CASE("commands: info lists devices, and kernels with their type and when they are used") {
+  const json j = json::parse(output_of({"info", "--json"}));
+  CHECK(j["devices"][0]["device"] == "cpu");
+  CHECK(j["devices"][1]["device"].get<std::string>().starts_with("cuda"));
+  CHECK(j["devices"][1].contains("missing") == !has_device(Device::cuda));
+  CHECK(j["devices"].back()["device"] == "emulated");
+  std::set<std::string> types, devices;
+  for (const json& k : j["kernels"]) {
+    types.insert(k["dtype"]);
+    devices.insert(k["device"]);
+    CHECK((k["use"] == "" || k["use"] == "--precision tf32" || k["use"] == "on request"));
+  }
+  CHECK(types.contains("f32"));
+  CHECK(types.contains("bf16"));
+  CHECK(devices.contains("emulated"));
+  const std::string text = output_of({"info"});
+  if (!runtime_of(Device::cuda))
+    CHECK(text.find("cuda       none: this build has no device kernels") != std::string::npos);
+  CHECK(text.find("for tests and `lucida op`") != std::string::npos);
 }
 
 TEST_CASE("commands: metrics prints one JSON object") {

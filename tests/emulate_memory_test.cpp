@@ -1,20 +1,12 @@
 // The emulator's memory: poison, canaries, limits, and copies that are there only after the wait. Each fault
 // is planted and must be reported.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cmath>
-#include <cstdio>
 
 #include "cuda/mma.cuh"
-#include "tests/check.h"
+#include "tests/faults.h"
 
 namespace lucida {
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 template <int bytes>
 struct Bytes {
@@ -70,30 +62,7 @@ TEST_CASE("emulator: a write past shared memory is an error that says how far") 
   launch("no overrun", {1, 1}, static_overrun_kernel, 99);
 }
 #else
-// What a child process that runs f prints on standard error; it must not survive.
-std::string last_words(const std::function<void()>& f) {
-  int ends[2];
-  REQUIRE(pipe(ends) == 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    dup2(ends[1], 2);
-    close(ends[0]);
-    f();
-    _exit(0);
-  }
-  close(ends[1]);
-  std::string text;
-  char buffer[4096];
-  for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;) text.append(buffer, size_t(n));
-  close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  CHECK(!(WIFEXITED(status) && WEXITSTATUS(status) == 0));
-  return text;
-}
-
 TEST_CASE("emulator: the address sanitizer sees an access past shared memory and names its kernel and file") {
-  const UseThreads one(1);
   const auto check = [](const std::string& report, const std::string& kernel) {
     CHECK(contains(report, "heap-buffer-overflow"));
     CHECK(contains(report, kernel));
@@ -174,22 +143,21 @@ __global__ void copy_kernel(int tiles, const float* x, float* y) {
 
 TEST_CASE("emulator: what cp.async copies is there after the wait and the barrier, and not before") {
   const std::vector<float> x = noise(5 * 32, 3);
-  const auto right = [&](auto kernel) {
-    std::vector<float> y(x.size());
-    launch("copy", {1, 32, 256}, kernel, 5, x.data(), y.data());
-    bool all = true;
-    for (size_t i = 0; i < x.size(); ++i) all &= y[i] == x[i / 32 * 32 + 31 - i % 32];
-    return all;
+  const auto run = [&](auto kernel) {
+    return [&, kernel] {
+      std::vector<float> y(x.size());
+      launch("copy", {1, 32, 256}, kernel, 5, x.data(), y.data());
+      bool right = true;
+      for (size_t i = 0; i < x.size(); ++i) right &= y[i] == x[i / 32 * 32 + 31 - i % 32];
+      return right;
+    };
   };
-  for (const emulate::Order order : emulate::all_orders) {
-    const ThreadOrder turns(order);
-    CHECK(right(copy_kernel<Fault::none>));
-    CHECK(!right(copy_kernel<Fault::no_wait>));
-    CHECK(!right(copy_kernel<Fault::wait_too_short>));
-    CHECK(!right(copy_kernel<Fault::no_commit>));
-    CHECK(!right(copy_kernel<Fault::overwritten_early>));
-    CHECK(!right(copy_kernel<Fault::no_barrier>));
-  }
+  CHECK(failing_orders(run(copy_kernel<Fault::none>)) == 0);
+  CHECK(finds_fault(run(copy_kernel<Fault::no_wait>)));
+  CHECK(finds_fault(run(copy_kernel<Fault::wait_too_short>)));
+  CHECK(finds_fault(run(copy_kernel<Fault::no_commit>)));
+  CHECK(finds_fault(run(copy_kernel<Fault::overwritten_early>)));
+  CHECK(finds_fault(run(copy_kernel<Fault::no_barrier>)));
 }
 
 __global__ void zero_fill_kernel(const float* x, float* y) {

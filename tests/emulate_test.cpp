@@ -1,28 +1,10 @@
 // The emulator of CUDA blocks: what it must run, and planted faults that it must find.
-#include <cmath>
-#include <mutex>
-#include <set>
-
 #include "cuda/launch.h"
 #include "cuda/reduce.cuh"
-#include "tests/check.h"
+#include "tests/faults.h"
 
 namespace lucida {
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-// In how many of the thread orders does this fail?
-int failing_orders(const std::function<bool()>& right) {
-  int failing = 0;
-  for (const emulate::Order order : emulate::all_orders) {
-    const ThreadOrder turns(order);
-    failing += !right();
-  }
-  return failing;
-}
 
 // ---- threads and blocks -----------------------------------------------------------------------------------
 
@@ -94,7 +76,7 @@ TEST_CASE("emulator: without the barrier before a read some order gives a wrong 
     };
   };
   CHECK(failing_orders(run(reverse_kernel<true>)) == 0);
-  CHECK(failing_orders(run(reverse_kernel<false>)) == 4);
+  CHECK(finds_race(run(reverse_kernel<false>)));
 }
 
 // The sum over a block twice, where only a barrier keeps a fast warp from overwriting what a slow one still
@@ -125,7 +107,7 @@ TEST_CASE("emulator: without the barrier after a read some order gives a wrong a
     };
   };
   CHECK(failing_orders(run(sum_twice_kernel<true>)) == 0);
-  CHECK(failing_orders(run(sum_twice_kernel<false>)) > 0);
+  CHECK(finds_race(run(sum_twice_kernel<false>)));
 }
 
 // Two warps that use one buffer, each correctly for itself: seen only when they go in step.
@@ -148,7 +130,7 @@ TEST_CASE("emulator: warps that share a buffer by mistake disturb one another in
     };
   };
   CHECK(failing_orders(run(buffer_kernel<true>)) == 0);
-  CHECK(failing_orders(run(buffer_kernel<false>)) > 0);
+  CHECK(finds_race(run(buffer_kernel<false>)));
 }
 
 // Each half of a warp for itself: mask says who waits for whom.
@@ -173,8 +155,8 @@ TEST_CASE("emulator: without a __syncwarp some order gives a wrong answer") {
     };
   };
   CHECK(failing_orders(run(neighbour_kernel<true, 1>, 1)) == 0);
-  CHECK(failing_orders(run(neighbour_kernel<false, 1>, 1)) > 0);    // reads the lane above it
-  CHECK(failing_orders(run(neighbour_kernel<false, 15>, 15)) > 0);  // and the one below
+  CHECK(finds_race(run(neighbour_kernel<false, 1>, 1)));    // reads the lane above it
+  CHECK(finds_race(run(neighbour_kernel<false, 15>, 15)));  // and the one below
 }
 
 // ---- barriers that do not meet ----------------------------------------------------------------------------

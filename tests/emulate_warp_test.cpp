@@ -3,7 +3,7 @@
 
 #include "cuda/launch.h"
 #include "cuda/reduce.cuh"
-#include "tests/check.h"
+#include "tests/faults.h"
 
 namespace lucida {
 namespace {
@@ -102,6 +102,26 @@ TEST_CASE("emulator: sums and extremes of a warp") {
   check_lanes([](int l) { return warp_sum(float(l)); }, [](int) { return 496.0f; });
   check_lanes([](int l) { return warp_max(float((l * 7) % 32) - 40); }, [](int) { return -9.0f; });
 }
+
+#ifdef __SANITIZE_THREAD__
+struct Slots {
+  int value[32];
+};
+__global__ void shuffle_as_barrier_kernel(int* y) {
+  Slots& s = shared<Slots>();
+  s.value[threadIdx.x] = int(threadIdx.x);
+  __shfl_sync(whole, 0, 0);  // lanes wait for one another here, but it promises nothing about memory
+  y[threadIdx.x] = s.value[31 - threadIdx.x];
+}
+
+TEST_CASE("emulator: a shuffle is no barrier; the thread sanitizer knows") {
+  std::vector<int> y(32);
+  CHECK(finds_race([&] {
+    launch("shuffle as barrier", {1, 32}, shuffle_as_barrier_kernel, y.data());
+    return true;
+  }));
+}
+#endif
 
 // ---- reduce.cuh -------------------------------------------------------------------------------------------
 

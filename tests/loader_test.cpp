@@ -89,6 +89,37 @@ TEST_CASE("loader: workers and prefetch change nothing") {
   }
 }
 
+TEST_CASE("loader: bytes and flips, normalised, are the batch") {
+  const Files f;
+  const LoaderOptions options{.batch = 4, .image_size = 9, .shuffle = true, .flip = true, .workers = 2};
+  Loader plain(f.dataset, f.indices, options), loader(f.dataset, f.indices, options);
+  const auto want = epoch_of(plain, 2);
+  const size_t classes = f.dataset.classes.size(), pixels = 9 * 9 * 3;
+  std::vector<uint8_t> images(4 * pixels), flips(4);
+  std::vector<float> labels(4 * classes);
+  loader.start(2);
+  int mirrored = 0;
+  for (const Batch& w : want) {
+    const auto got = loader.next_into({images.data(), flips.data(), labels.data()});
+    REQUIRE(got);
+    CHECK(got->indices == w.indices);
+    CHECK(got->number == w.number);
+    CHECK_FALSE(got->images.defined());
+    std::vector<float> values(w.indices.size() * pixels);
+    for (size_t i = 0; i < w.indices.size(); ++i) {
+      const uint8_t* first = images.data() + i * pixels;
+      normalize({9, 9, {first, first + pixels}}, flips[i], values.data() + i * pixels);
+      mirrored += flips[i];
+    }
+    CHECK(values == w.images.to_host());
+    CHECK(std::vector<float>(labels.begin(), labels.begin() + int64_t(w.indices.size() * classes)) ==
+          w.labels.to_host());
+  }
+  CHECK_FALSE(loader.next_into({images.data(), flips.data(), labels.data()}));
+  CHECK(mirrored > 0);
+  CHECK(mirrored < 11);
+}
+
 TEST_CASE("loader: epochs differ, seeds differ, every image comes once") {
   const Files f;
   LoaderOptions options{.batch = 4, .image_size = 8, .shuffle = true, .seed = 1, .workers = 2};

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "engine/dispatch.h"
 #include "engine/error.h"
 
 namespace lucida {
@@ -82,6 +83,58 @@ TEST_CASE("op: upstream gradients of several outputs add up") {
   const OpResult r = run("cam_head", a, {{"maps", maps}, {"logits", logits}});
   CHECK(values_of(r.outputs, "logits") == std::vector<float>{30});
   CHECK(values_of(r.gradients, "dx") == std::vector<float>{15 + 150});
+}
+
+class UsePrecision {
+ public:
+  explicit UsePrecision(Precision p) { set_precision(p); }
+  ~UsePrecision() { set_precision(Precision::f32); }
+};
+
+TEST_CASE("op: under bf16 activations are rounded on the device, outputs and gradients are widened again") {
+  const Device emulated{Device::emulated};
+  const std::vector<float> x = {1.00390625f, -3, 0.1f}, dy = {0.3f, 1, 2};
+  OpArguments a{{{"x", Tensor::from({3}, x, emulated)}}, {}};
+  const UsePrecision bf16(Precision::bf16);
+  const OpResult r = run("relu", a, {{"y", Tensor::from({3}, dy, emulated)}});
+  CHECK(values_of(r.outputs, "y") == std::vector<float>{1, 0, float(Bf16(0.1f))});
+  CHECK(values_of(r.gradients, "dx") == std::vector<float>{float(Bf16(0.3f)), 0, 2});
+  CHECK(a.inputs.at("x").dtype() == DType::f32);
+  a = {{{"x", Tensor::from({1, 3}, x, emulated)}, {"weight", Tensor::from({1, 3}, dy, emulated)}}, {}};
+  CHECK_THROWS_WITH_AS(run("linear", a), "linear: has no bf16 kernels, it computes in f32", Error);
+}
+
+TEST_CASE("op: precisions change what conv2d rounds, and only that") {
+  const Device emulated{Device::emulated};
+  const auto y = [&](Precision p) {
+    const UsePrecision here(p);
+    const OpArguments a{{{"x", Tensor::full({1, 1, 1, 1}, 3, emulated)},
+                         {"weight", Tensor::full({1, 1, 1, 1}, 1 + 0x1p-9f + 0x1p-14f, emulated)}},
+                        {}};
+    return values_of(run("conv2d", a).outputs, "y")[0];
+  };
+  CHECK(y(Precision::f32) == 3 * (1 + 0x1p-9f + 0x1p-14f));
+  CHECK(y(Precision::tf32) == 3 * (1 + 0x1p-9f));
+  CHECK(y(Precision::bf16) == 3);
+}
+
+TEST_CASE("op: number formats and the optimizer, alone") {
+  OpArguments a{{{"x", vector_of({1 + 0x1p-9f, 1 + 0x1p-12f})}}, {{"format", "tf32"}}};
+  CHECK(values_of(run("cast", a).outputs, "y") == std::vector<float>{1 + 0x1p-9f, 1});
+  a.settings = {{"format", "bf16"}};
+  CHECK(values_of(run("cast", a).outputs, "y") == std::vector<float>{1, 1});
+  a.settings = {{"format", "f8"}};
+  CHECK_THROWS_WITH_AS(run("cast", a), doctest::Contains("bf16 or tf32"), Error);
+  OpArguments o{{{"w", vector_of({1, 2})}, {"g", vector_of({0.5f, -1})}, {"m", vector_of({1, 0})}},
+                {{"kind", "sgd"}, {"lr", "0.5"}, {"momentum", "0.5"}}};
+  const OpResult sgd = run("optimizer", o, {}, 3);  // three times the same: inputs stay as they are
+  CHECK(values_of(sgd.outputs, "m") == std::vector<float>{1, -1});
+  CHECK(values_of(sgd.outputs, "w") == std::vector<float>{0.5f, 2.5f});
+  o.settings = {{"kind", "adam"}, {"lr", "0.1"}};
+  const std::vector<float> w = values_of(run("optimizer", o).outputs, "w");
+  CHECK(w[1] == doctest::Approx(2.1));  // the first step of Adam is lr in size
+  o.inputs["g"] = vector_of({1});
+  CHECK_THROWS_WITH_AS(run("optimizer", o), doctest::Contains("w is [2] but g is [1]"), Error);
 }
 
 TEST_CASE("op: wrong names and values are errors that name the known ones") {

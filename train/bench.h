@@ -74,7 +74,8 @@ std::vector<double> seconds_of(int repeats, QuietCores& cores, Body&& body) {
 }
 
 // Seconds of one call on a device: after a warm-up, `repeats` times as many calls in a row as take at least
-// 2 ms, over their number; so neither the start of a kernel nor waiting for its end counts.
+// 2 ms, over their number; so neither the start of a kernel nor waiting for its end counts. Only what is timed
+// lies within the profiler's range (nsys --capture-range=cudaProfilerApi).
 template <class Body>
 std::vector<double> seconds_on(Device device, int repeats, Body&& body) {
   const auto time_of = [&](int64_t calls) {
@@ -87,8 +88,13 @@ std::vector<double> seconds_on(Device device, int repeats, Body&& body) {
   time_of(1);
   int64_t calls = 1;
   while (time_of(calls) < 2e-3 && calls < 1 << 16) calls *= 2;
+  const DeviceRuntime* runtime = runtime_of(device.kind);
+  if (runtime)
+    runtime->profile(true);
   std::vector<double> seconds;
   for (int i = 0; i < repeats; ++i) seconds.push_back(time_of(calls) / double(calls));
+  if (runtime)
+    runtime->profile(false);
   std::sort(seconds.begin(), seconds.end());
   return seconds;
 }

@@ -2,7 +2,7 @@
 //
 //   statistics   mean = average of x,  var = average of (x - mean)^2
 //   normalize    y    = scale * x + shift (+ skip), then max(0, y) where relu is asked
-//   reduce       sum_dy = sum of g,  sum_dy_xhat = sum of g * (x - mean) * rstd,  g = dy where y > 0
+//   reduce       sum_dy = sum of g,  sum_dy_xhat = sum of g * (x - mean) * rstd,  g = dy where relu let it pass
 //   apply        dx   = a * g + b * x + c,  dskip = g
 //
 // A channel's column has a stride of `channels` floats: easy to read, and slow, because each pass fetches
@@ -28,8 +28,11 @@ void every_channel(Sizes z, const Body& body) {
   });
 }
 
-float masked(const float* y, const float* dy, int64_t i) {
-  return !y || y[i] > 0 ? dy[i] : 0.0f;
+using ReluMask = ReluMaskOf<float>;
+float masked(const ReluMask& m, const float* x, const float* dy, int64_t i, int64_t c) {
+  if (m.y)
+    return m.y[i] > 0 ? dy[i] : 0.0f;
+  return !m.scale || m.scale[c] * x[i] + m.shift[c] > 0 ? dy[i] : 0.0f;
 }
 
 void store(GradSlot slot, int64_t index, float value) {
@@ -58,12 +61,12 @@ void normalize(Sizes z, const float* x, const float* scale, const float* shift, 
   });
 }
 
-void reduce(Sizes z, const float* x, const float* y, const float* dy, const float* mean, const float* rstd,
+void reduce(Sizes z, const float* x, ReluMask mask, const float* dy, const float* mean, const float* rstd,
             float* sum_dy, float* sum_dy_xhat) {
   every_channel(z, [&](int64_t c) {
     double sum = 0, sum_xhat = 0;
     for (int64_t i = c; i < z.rows * z.channels; i += z.channels) {
-      const double g = masked(y, dy, i);
+      const double g = masked(mask, x, dy, i, c);
       sum += g;
       sum_xhat += g * (double(x[i]) - mean[c]) * rstd[c];
     }
@@ -72,11 +75,11 @@ void reduce(Sizes z, const float* x, const float* y, const float* dy, const floa
   });
 }
 
-void apply(Sizes z, const float* x, const float* y, const float* dy, const float* a, const float* b,
+void apply(Sizes z, const float* x, ReluMask mask, const float* dy, const float* a, const float* b,
            const float* c, GradSlot dx, GradSlot dskip) {
   every_channel(z, [&](int64_t ch) {
     for (int64_t i = ch; i < z.rows * z.channels; i += z.channels) {
-      const float g = masked(y, dy, i);
+      const float g = masked(mask, x, dy, i, ch);
       if (dx)
         store(dx, i, a[ch] * g + b[ch] * x[i] + c[ch]);
       if (dskip)

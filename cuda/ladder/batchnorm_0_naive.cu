@@ -7,7 +7,6 @@
 //   weak spot parallel over channels alone
 //   why it loses to the next rung: rows are independent too, and there are thousands of them a channel
 #include "cuda/batchnorm_channels.cuh"
-#include "cuda/element.cuh"
 
 namespace lucida {
 namespace {
@@ -18,11 +17,6 @@ constexpr int threads = 64;
 
 __device__ int channel() {
   return int(blockIdx.x) * threads + int(threadIdx.x);
-}
-
-template <class T>
-__device__ float masked(const T* y, const T* dy, int64_t i) {
-  return !y || widen(y[i]) > 0 ? widen(dy[i]) : 0.0f;
 }
 
 template <class T>
@@ -52,14 +46,14 @@ __global__ void normalize_kernel(Sizes<T> z, const T* x, const float* scale, con
 }
 
 template <class T>
-__global__ void reduce_kernel(Sizes<T> z, const T* x, const T* y, const T* dy, const float* mean,
+__global__ void reduce_kernel(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* mean,
                               const float* rstd, float* sum_dy, float* sum_dy_xhat) {
   const int c = channel();
   if (c >= z.channels)
     return;
   double sum = 0, sum_x = 0;
   for (int64_t i = c; i < z.rows * z.channels; i += z.channels) {
-    const float g = masked(y, dy, i);
+    const float g = masked(mask, x, dy, i, c);
     sum += g;
     sum_x += g * (widen(x[i]) - mean[c]);
   }
@@ -68,13 +62,13 @@ __global__ void reduce_kernel(Sizes<T> z, const T* x, const T* y, const T* dy, c
 }
 
 template <class T>
-__global__ void apply_kernel(Sizes<T> z, const T* x, const T* y, const T* dy, const float* a, const float* b,
-                             const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
+__global__ void apply_kernel(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* a,
+                             const float* b, const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
   const int ch = channel();
   if (ch >= z.channels)
     return;
   for (int64_t i = ch; i < z.rows * z.channels; i += z.channels) {
-    const float g = masked(y, dy, i);
+    const float g = masked(mask, x, dy, i, ch);
     if (dx)
       store_gradient(dx, i, a[ch] * g + (b[ch] * widen(x[i]) + c[ch]));
     if (dskip)
@@ -96,25 +90,19 @@ void normalize(Sizes<T> z, const T* x, const float* scale, const float* shift, c
   launch("batchnorm normalize", grid_for(z.channels), normalize_kernel<T>, z, x, scale, shift, skip, relu, y);
 }
 template <class T>
-void reduce(Sizes<T> z, const T* x, const T* y, const T* dy, const float* mean, const float* rstd,
+void reduce(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* mean, const float* rstd,
             float* sum_dy, float* sum_dy_xhat) {
-  launch("batchnorm reduce", grid_for(z.channels), reduce_kernel<T>, z, x, y, dy, mean, rstd, sum_dy,
+  launch("batchnorm reduce", grid_for(z.channels), reduce_kernel<T>, z, x, mask, dy, mean, rstd, sum_dy,
          sum_dy_xhat);
 }
 template <class T>
-void apply(Sizes<T> z, const T* x, const T* y, const T* dy, const float* a, const float* b, const float* c,
-           GradSlotOf<T> dx, GradSlotOf<T> dskip) {
-  launch("batchnorm apply", grid_for(z.channels), apply_kernel<T>, z, x, y, dy, a, b, c, dx, dskip);
+void apply(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* a, const float* b,
+           const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
+  launch("batchnorm apply", grid_for(z.channels), apply_kernel<T>, z, x, mask, dy, a, b, c, dx, dskip);
 }
 
 template <class T>
-const BatchNormKernelsOf<T> table{statistics<T>,
-                                  batchnorm_channels::update_running<Sizes<T>>,
-                                  batchnorm_channels::fold<Sizes<T>>,
-                                  normalize<T>,
-                                  reduce<T>,
-                                  batchnorm_channels::coefficients<Sizes<T>>,
-                                  apply<T>};
+const auto table = batchnorm_channels::table_of<T>(statistics<T>, normalize<T>, reduce<T>, apply<T>);
 const Provide<BatchNormKernelsOf<float>> provide{{this_device, 0, "one thread a channel", &table<float>}};
 const Provide<BatchNormKernelsOf<Bf16>> provide_bf16{{this_device, 0, "one thread a channel", &table<Bf16>}};
 

@@ -10,7 +10,6 @@
 //   why it loses to the next rung: that splits the rows over blocks as well, moves 16 bytes a lane and reads x
 //             once for mean and variance
 #include "cuda/batchnorm_channels.cuh"
-#include "cuda/element.cuh"
 
 namespace lucida {
 namespace {
@@ -59,18 +58,13 @@ __global__ void statistics_kernel(Sizes<T> z, const T* x, float* mean, float* va
 }
 
 template <class T>
-__device__ float masked(const T* y, const T* dy, int64_t i) {
-  return !y || widen(y[i]) > 0 ? widen(dy[i]) : 0.0f;
-}
-
-template <class T>
-__global__ void reduce_kernel(Sizes<T> z, const T* x, const T* y, const T* dy, const float* mean,
+__global__ void reduce_kernel(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* mean,
                               const float* rstd, float* sum_dy, float* sum_dy_xhat) {
   Smem& s = shared<Smem>();
   const int c = int(blockIdx.x) * lanes + int(threadIdx.x);
   float sum = 0, sum_x = 0;
   every_row(z.rows, z.channels, c, [&](int64_t i) {
-    const float g = masked(y, dy, i);
+    const float g = masked(mask, x, dy, i, c);
     sum += g;
     sum_x += g * (widen(x[i]) - mean[c]);
   });
@@ -94,13 +88,13 @@ __global__ void normalize_kernel(Sizes<T> z, const T* x, const float* scale, con
 }
 
 template <class T>
-__global__ void apply_kernel(Sizes<T> z, const T* x, const T* y, const T* dy, const float* a, const float* b,
-                             const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
+__global__ void apply_kernel(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* a,
+                             const float* b, const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
   const int64_t i = int64_t(blockIdx.x) * element_threads + threadIdx.x;
   if (i >= z.rows * z.channels)
     return;
   const int ch = int(i % z.channels);
-  const float g = masked(y, dy, i);
+  const float g = masked(mask, x, dy, i, ch);
   if (dx)
     store_gradient(dx, i, a[ch] * g + (b[ch] * widen(x[i]) + c[ch]));
   if (dskip)
@@ -125,25 +119,19 @@ void normalize(Sizes<T> z, const T* x, const float* scale, const float* shift, c
   launch("batchnorm normalize", grid_of_elements(z), normalize_kernel<T>, z, x, scale, shift, skip, relu, y);
 }
 template <class T>
-void reduce(Sizes<T> z, const T* x, const T* y, const T* dy, const float* mean, const float* rstd,
+void reduce(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* mean, const float* rstd,
             float* sum_dy, float* sum_dy_xhat) {
-  launch("batchnorm reduce", grid_of_sums(z.channels), reduce_kernel<T>, z, x, y, dy, mean, rstd, sum_dy,
+  launch("batchnorm reduce", grid_of_sums(z.channels), reduce_kernel<T>, z, x, mask, dy, mean, rstd, sum_dy,
          sum_dy_xhat);
 }
 template <class T>
-void apply(Sizes<T> z, const T* x, const T* y, const T* dy, const float* a, const float* b, const float* c,
-           GradSlotOf<T> dx, GradSlotOf<T> dskip) {
-  launch("batchnorm apply", grid_of_elements(z), apply_kernel<T>, z, x, y, dy, a, b, c, dx, dskip);
+void apply(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* a, const float* b,
+           const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
+  launch("batchnorm apply", grid_of_elements(z), apply_kernel<T>, z, x, mask, dy, a, b, c, dx, dskip);
 }
 
 template <class T>
-const BatchNormKernelsOf<T> table{statistics<T>,
-                                  batchnorm_channels::update_running<Sizes<T>>,
-                                  batchnorm_channels::fold<Sizes<T>>,
-                                  normalize<T>,
-                                  reduce<T>,
-                                  batchnorm_channels::coefficients<Sizes<T>>,
-                                  apply<T>};
+const auto table = batchnorm_channels::table_of<T>(statistics<T>, normalize<T>, reduce<T>, apply<T>);
 const Provide<BatchNormKernelsOf<float>> provide{
     {this_device, 1, "a block for 32 channels, warps share the rows", &table<float>}};
 const Provide<BatchNormKernelsOf<Bf16>> provide_bf16{

@@ -1,0 +1,97 @@
+// The step of a training run: the same on every device, recorded or not.
+#include "train/step.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "engine/random.h"
+#include "tests/check.h"
+
+namespace lucida {
+namespace {
+
+struct Training {
+  std::vector<double> losses;
+  std::vector<uint8_t> selected;  // of the last step
+  int64_t replays = 0;
+};
+
+struct Plan {
+  int steps, size, batch;
+  std::string loss = "ll-ct";
+  bool record = false;
+  OptimizerOptions::Kind optimizer = OptimizerOptions::sgd;
+};
+
+Batch batch_of(const Plan& plan, int step, Device device) {
+  Batch batch;
+  batch.images = noise_tensor({plan.batch, plan.size, plan.size, 3}, uint64_t(step)).on(device);
+  std::vector<float> labels = noise(plan.batch * 5, uint64_t(100 + step));
+  for (float& l : labels) l = l > 0.5f ? 1.0f : 0.0f;
+  batch.labels = Tensor::from({plan.batch, 5}, labels, device);
+  return batch;
+}
+
+// Epochs of four steps, so that a large-loss method changes how many labels it takes for wrong.
+Training train(const Plan& plan, Device device) {
+  ResNetCam model({.depth = 18, .classes = 5, .alpha = 5}, 3);
+  ParameterArena arena(
+      named_tensors(model),
+      [](const NamedTensor& t) {
+        return ParameterOptions{1.0f, t.role == Role::weight};
+      },
+      device);
+  Optimizer optimizer(arena, {.kind = plan.optimizer, .weight_decay = 1e-4f});
+  WeightAverage average(arena, 0.9f);
+  TrainingStep step({.model = model,
+                     .arena = arena,
+                     .optimizer = optimizer,
+                     .average = &average,
+                     .loss = loss_named(plan.loss),
+                     .delta_rel = 0.1,
+                     .clip = 5,
+                     .record = plan.record});
+  Training t;
+  for (int i = 0; i < plan.steps; ++i) {
+    step.queue(batch_of(plan, i, device), 1 + i / 4, 1e-3);
+    t.losses.push_back(step.loss());
+  }
+  t.selected = step.selected();
+  t.replays = step.replays();
+  return t;
+}
+
+void check_same_losses(const Training& got, const Training& want) {
+  REQUIRE(got.losses.size() == want.losses.size());
+  for (size_t i = 0; i < got.losses.size(); ++i) {
+    INFO("step ", i, ": loss ", got.losses[i], ", on the cpu ", want.losses[i]);
+    CHECK(std::fabs(got.losses[i] - want.losses[i]) <= 1e-4 * std::fabs(want.losses[i]));
+  }
+  CHECK(std::fabs(want.losses.front() - want.losses.back()) > 1e-3);  // the weights did move
+  CHECK(got.selected == want.selected);
+}
+
+TEST_CASE("step: ten steps of ResNet-18 on emulated kernels give the losses of the cpu") {
+  const Plan plan{.steps = 10, .size = 32, .batch = 2};
+  check_same_losses(train(plan, {Device::emulated}), train(plan, {}));
+}
+
+TEST_CASE("step: on a GPU the losses are those of the cpu, recorded or not") {
+  if (!has_device(Device::cuda)) {
+    MESSAGE("skipped: there is no GPU");
+    return;
+  }
+  Plan plan{.steps = 10, .size = 64, .batch = 2, .optimizer = OptimizerOptions::adam};
+  const Training cpu = train(plan, {});
+  const Training plain = train(plan, {Device::cuda});
+  check_same_losses(plain, cpu);
+  plan.record = true;
+  const Training replayed = train(plan, {Device::cuda});
+  CHECK(replayed.losses == plain.losses);
+  CHECK(replayed.selected == plain.selected);
+  CHECK(replayed.replays == 9);  // the first step loads the kernels
+}
+
+}  // namespace
+}  // namespace lucida

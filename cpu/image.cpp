@@ -1,4 +1,5 @@
-// Bytes to normalised values: a table of the 256 values of each channel replaces two divisions, rows in threads.
+// Bytes to normalised values: a table of the 256 values of each channel replaces two divisions; rows in
+// threads.
 #include "layers/image.h"
 
 #include <array>

@@ -191,7 +191,6 @@ Block::Votes Block::barrier(const char* operation, bool vote, Place at) {
   char* const meeting = &meetings_[barriers_ % 2];
   happens_before(meeting);
   Fiber& self = arrive_at_barrier(operation, vote, at);
-  happens_before(&left_);  // should the block fail
   give_turn(self);
   happens_after(meeting);
   return votes_;
@@ -227,7 +226,6 @@ void Block::release_barrier() {
 void Block::collective(const WarpOperation& operation, void* call, unsigned mask, Place at) {
   Fiber& self = *threads_[running_].fiber;
   char* const meeting = arrive_at_warp(operation, call, mask, at);
-  happens_before(&left_);
   give_turn(self);
   if (operation.orders_memory)
     happens_after(meeting);

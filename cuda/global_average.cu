@@ -1,12 +1,16 @@
 // Global average, 16 bytes of channels a lane.
 //   math      y[n,c] = mean over pixels of x[n,.,.,c],  dx = dy / (H*W)
 //   mapping   a block takes up to 32 lanes of channels of one image. Thread t holds lane t % lanes and every
-//             (threads / lanes)-th pixel: with few channels a warp reads several pixels at once, which lie side
-//             by side. Forward: rows of threads are added in shared memory, in order. Backward: dy is read once,
-//             divided once and written to every pixel
+//             (threads / lanes)-th pixel: with few channels a warp reads several pixels at once, which lie
+//             side by side. Forward: rows of threads are added in shared memory, in order. Backward: dy is
+//             read once, divided once and written to every pixel
 //   traffic   forward one read of x, backward one write of dx
 //   roofline  memory
 //   weak spot the last addition is made by one row of threads
+//   measured  (PTX simulator, 7 x 7 and 14 x 14 of 2048 channels, 2026-11) forward 1.00 of the minimal bytes
+//             (bf16: 1.04 and 1.01), 41 and 24 warp instructions a KB (71 and 57), no bank conflicts;
+//             backward 1.02 and 1.00 (1.12 and 1.03), 15 and 11 (22 and 20). Rung 0 reads dy for each pixel:
+//             1.96 (2.9)
 #include "cuda/pool_lanes.cuh"
 #include "layers/pool.h"
 

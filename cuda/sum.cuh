@@ -3,8 +3,8 @@
 //     sum_elements("bce forward", count, Loss{}, StoreMean{loss, count}, x, t);
 //
 // adds f(x[i], t[i]) over all i and calls finish(total) in one thread.
-//   mapping   up to 1024 blocks stride through the tensors, 16 bytes a lane; a thread adds up its own elements,
-//             block_sum the threads, and one more block the blocks. No atomics: the order is fixed.
+//   mapping   up to 1024 blocks stride through the tensors, 16 bytes a lane; a thread adds up its own
+//             elements, block_sum the threads, and one more block the blocks. No atomics: the order is fixed.
 //   roofline  memory: 4 bytes for a conversion and an addition in double (A100: 3.3 elements a clock and SM
 //             arrive, 16 can be converted)
 #pragma once

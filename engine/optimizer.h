@@ -5,7 +5,8 @@
 //     AdamW   the same, with w -= lr * decay * w instead of the coupled decay   Loshchilov and Hutter, 2019
 // in PyTorch's arithmetic. Decay is left out for BatchNorm and biases (ParameterOptions::decay).
 //
-// Read next:  cpu/optimizer.cpp, cuda/optimizer.cu  the loops     engine/schedule.h  the learning rate over a run
+// Read next:  cpu/optimizer.cpp, cuda/optimizer.cu  the loops
+//             engine/schedule.h  the learning rate over a run
 #pragma once
 #include <map>
 #include <string>

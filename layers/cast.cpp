@@ -24,4 +24,10 @@ Tensor rounded_to_tf32(const Tensor& x) {
   return y;
 }
 
+Tensor weight_in_use(const Tensor& weight, DType dtype) {
+  if (dtype == DType::bf16)
+    return rounded_to_bf16(weight);
+  return precision() == Precision::tf32 ? rounded_to_tf32(weight) : weight;
+}
+
 }  // namespace lucida

@@ -17,6 +17,9 @@ Tensor to_bf16(const Tensor& x);
 // Not recorded, for copies of a weight whose gradient goes to the master weight itself:
 Tensor rounded_to_bf16(const Tensor& x);
 Tensor rounded_to_tf32(const Tensor& x);  // f32 that tf32 holds exactly
+// The master weight rounded to what a product with a tensor of this type takes under precision(); the weight
+// itself in f32.
+Tensor weight_in_use(const Tensor& weight, DType);
 
 struct CastKernels {
   static constexpr std::string_view name = "cast";

@@ -27,13 +27,6 @@ Conv2dSizes check(const Tensor& x, const Tensor& weight, const Tensor& bias, Con
   return s;
 }
 
-// The master weight rounded to what the product takes; the weight itself in f32.
-Tensor weight_in_use(const Tensor& weight, DType dtype) {
-  if (dtype == DType::bf16)
-    return rounded_to_bf16(weight);
-  return precision() == Precision::tf32 ? rounded_to_tf32(weight) : weight;
-}
-
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options) {

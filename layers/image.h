@@ -1,9 +1,10 @@
 // Images as the loader brings them, a byte a channel, become what a network sees:
-//     y[n,h,w,c] = (x[n,h,w',c] / 255 - mean[c]) / deviation[c]      w' = w, or W-1-w where image n is flipped
+//     y[n,h,w,c] = (x[n,h,w',c] / 255 - mean[c]) / deviation[c]    w' = w, or W-1-w where image n is flipped
 // in the order of operations of torchvision and of datasets/images.h, so that the floats have the same bits
 // wherever they are made. Bytes are a quarter of what would have to be copied to a device otherwise.
 //
-// Read next:  layers/image.cpp, cpu/ladder/image_0_plain.cpp, cpu/image.cpp, cuda/image.cu, tests/image_test.cpp
+// Read next:  layers/image.cpp, cpu/ladder/image_0_plain.cpp, cpu/image.cpp, cuda/image.cu,
+//             tests/image_test.cpp
 #pragma once
 #include <string_view>
 

@@ -1,6 +1,7 @@
 #include "layers/linear.h"
 
 #include "engine/autograd.h"
+#include "layers/cast.h"
 
 namespace lucida {
 
@@ -11,17 +12,18 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   require(!bias.defined() || bias.count() == sizes.out, "linear: bias has ",
           bias.defined() ? bias.count() : 0, " values for ", sizes.out, " outputs");
   const auto& kernels = kernels_for<LinearKernels>(x.device());
-  const Tensor y = Tensor::empty({sizes.n, sizes.out}, x.device());
+  const Tensor y = Tensor::empty({sizes.n, sizes.out}, x.device()), used = weight_in_use(weight, x.dtype());
   const float* b = bias.defined() ? bias.data() : nullptr;
-  kernels.forward(sizes, x.data(), weight.data(), b, y.data());
-  return record("linear", y, {&x, &weight, &bias}, [&kernels, sizes, x, weight, bias](const Tensor& dy) {
-    if (const GradSlot dx = x.grad_slot())
-      kernels.backward_data(sizes, dy.data(), weight.data(), dx);
-    if (const GradSlot dw = weight.grad_slot())
-      kernels.backward_weight(sizes, x.data(), dy.data(), dw);
-    if (const GradSlot db = bias.grad_slot())
-      kernels.backward_bias(sizes, dy.data(), db);
-  });
+  kernels.forward(sizes, x.data(), used.data(), b, y.data());
+  return record("linear", y, {&x, &weight, &bias},
+                [&kernels, sizes, x, weight, used, bias](const Tensor& dy) {
+                  if (const GradSlot dx = x.grad_slot())
+                    kernels.backward_data(sizes, dy.data(), used.data(), dx);
+                  if (const GradSlot dw = weight.grad_slot())
+                    kernels.backward_weight(sizes, x.data(), dy.data(), dw);
+                  if (const GradSlot db = bias.grad_slot())
+                    kernels.backward_bias(sizes, dy.data(), db);
+                });
 }
 
 }  // namespace lucida

@@ -10,7 +10,7 @@ the file named by $GPUSIM_STATS (--variable names another). Nothing is built her
 are those of PTX, before the machine-code compiler, bytes are those of 32-byte sectors, every request counted, no cache.
 
     wi/fma, wi/mma   warp instructions per warp FMA or tensor-core instruction, of the whole launch
-    wf/fma, wf/mma   shared-memory wavefronts, cp.async's own writes (128 bytes a wavefront) included
+    wf/fma, wf/mma   shared-memory wavefronts of loads and stores; the floor adds cp.async's own writes
     bankx            wavefronts / conflict-free wavefronts
     coalescing       sectors an ideal access would move / sectors moved, %
     secx, xmin       bytes moved / bytes that must be read and written once (`needs`)
@@ -35,6 +35,8 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import step_floor  # noqa: E402
 
+# What `lucida op` does around an operation: files' order of dimensions to the engine's, rounding of inputs to bf16.
+AROUND = r"\btranspose_kernel|Same, lucida::elementwise::Overwritten<lucida::Bf16>, float>"
 ARITHMETIC = ["wi", "wf", "bankx", "coalescing", "secx", "L2/mma", "tile", "local", "helpers"]
 BANDWIDTH = ["xmin", "B/req", "wi/KB", "bankx", "coalescing", "local", "helpers"]
 
@@ -85,7 +87,7 @@ class Simulator:
         if done.returncode == 0:
             with open(stats) as file:
                 launches = [{k: v if k in ("kernel", "grid", "block") else float(v) for k, v in row.items()}
-                            for row in csv.DictReader(file)]
+                            for row in csv.DictReader(file) if not re.search(AROUND, row["kernel"])]
         self.launches[key] = launches
         return launches
 
@@ -126,12 +128,12 @@ def counters_of(launches, helpers, needed, flops):
     if flops and work:
         c["unit"] = unit
         c[f"wi/{unit}"] = instructions / work
-        c[f"wf/{unit}"] = (wavefronts + total(launches, "cpasync_bytes") / 128) / work
+        c[f"wf/{unit}"] = wavefronts / work
         c["tile"] = flops / (total(launches, "mma_flops") if unit == "mma" else 64 * work)
         if unit == "mma":
             c["L2/mma"] = 32 * total(launches, "gld_sectors", "cpasync_sectors") / work
         # What the floor of a training step needs, per floating-point operation of the formula.
-        c["rates"] = {"issue": instructions / flops, "smem": c[f"wf/{unit}"] * work / flops,
+        c["rates"] = {"issue": instructions / flops, "smem": (wavefronts + total(launches, "cpasync_bytes") / 128) / flops,
                       "l2": bytes_moved / flops, "tile": c["tile"], "helpers": c["helpers"]}
     else:
         c["rates"] = {"x": c["xmin"], "issue": instructions / needed, "helpers": c["helpers"]}
@@ -168,7 +170,8 @@ def case_counters(case, simulator):
     for name in case["needs"].split():
         name, _, size = name.partition("/")
         needed += elements(tensors[name]) * (int(size) if size else half)
-    helpers = [launch for launch in launches if launch not in judged]
+    helpers = [launch for launch in launches
+               if launch not in judged and not re.search(case["besides"], launch["kernel"])]
     return counters_of(judged, helpers, needed, flops_of(case["op"].split()[0], tensors))
 
 

@@ -63,7 +63,7 @@ def loop_of(code):
 
 def readable(symbol):
     name = subprocess.run(["c++filt", symbol], capture_output=True, text=True).stdout.strip()
-    return re.sub(r"\(anonymous namespace\)::|lucida::|void |\(.*", "", name).replace(" ", "")
+    return re.sub(r"\(anonymous namespace\)::|lucida::|void |\([\w:]+\)(?=\d)|\(.*", "", name).replace(" ", "")
 
 
 def main():

@@ -46,8 +46,9 @@ class Step:
         """What was counted for this pass in this precision; the floor where nothing was."""
         if not self.rates:
             return None
-        found = self.rates.get(f"{name} {self.precision}") or \
-            (self.rates.get(f"{name} f32") if self.precision == "tf32" else None) or self.rates.get(name)
+        precisions = [self.precision] + (["f32"] if self.precision == "tf32" else [])
+        names = [f"{name} {p}{batch}" for p in precisions for batch in (", batch 16", "")] + [name]
+        found = next((self.rates[n] for n in names if n in self.rates), None)
         if found is None:
             self.unknown.add(name)
         return found
@@ -81,11 +82,11 @@ def step(gpu, precision, batch, rates):
     for size, c, k, kernel, stride, then in convolutions():
         out = size // stride
         x, y, w = batch * size * size * c, batch * out * out * k, k * c * kernel * kernel
-        flops = 2.0 * y * c * kernel * kernel
-        t.product("conv forward", flops, half * (x + w + y))
-        t.product("conv backward weight", flops, half * (x + y) + 4 * w)
+        flops, kind = 2.0 * y * c * kernel * kernel, " 1x1" if kernel == 1 else ""
+        t.product("conv forward" + kind, flops, half * (x + w + y))
+        t.product("conv backward weight" + kind, flops, half * (x + y) + 4 * w)
         if c > 3:
-            t.product("conv backward data" + (" stride 2" if stride == 2 and kernel > 1 else ""), flops,
+            t.product("conv backward data" + (" stride 2" if stride == 2 and kernel > 1 else kind), flops,
                       half * (x + w + y))
         t.stream("batchnorm forward, relu", half * y * (4 if then == "add, relu" else 3))
         t.stream("batchnorm backward, relu", half * y * 5)

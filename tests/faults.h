@@ -57,12 +57,12 @@ inline bool finds_race(const std::function<bool()>& right) {
 inline bool finds_fault(const std::function<bool()>& right) {
 #ifdef __SANITIZE_THREAD__
   const std::string words = last_words([&] {
-    if (failing_orders(right) == 4) [[maybe_unused]]
+    if (failing_orders(right) == int(std::size(emulate::all_orders))) [[maybe_unused]]
       const ssize_t n = write(2, "wrong answer", 12);
   });
   return contains(words, "data race") || contains(words, "wrong answer");
 #else
-  return failing_orders(right) == 4;
+  return failing_orders(right) == int(std::size(emulate::all_orders));
 #endif
 }
 

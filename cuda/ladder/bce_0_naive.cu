@@ -1,5 +1,6 @@
 // Weighted binary cross-entropy, rung 0: one block adds everything up.
-//   math      l = max(x, 0) - x t + log1p(exp(-|x|)),  loss = sum of w l / count,  dx = dloss / count w (p - t)
+//   math      l = max(x, 0) - x t + log1p(exp(-|x|)),  loss = sum of w l / count,
+//             dx = dloss / count * w (p - t)
 //   mapping   forward: thread t adds entries t, t + 256, ... in double, thread 0 the 256 sums in order.
 //             backward: one thread an entry
 //   traffic   8 bytes an entry forward (12 with weights), 12 backward (16); 4 bytes a request of a lane

@@ -47,6 +47,7 @@ __global__ void forward_kernel(Conv2dSizes z, const T* x, const T* weight_by_out
         continue;
       const T* from = x + ((n * z.h + h) * z.w + w) * z.c;
       const T* tap = weight_by_output + (int64_t(r) * z.s + s) * z.c * z.k + o;
+#pragma unroll 8
       for (int c = 0; c < z.c; ++c, tap += z.k) sum += widen(from[c]) * widen(*tap);
     }
   y[thread_index()] = narrow<T>(sum);
@@ -70,6 +71,7 @@ __global__ void backward_data_kernel(Conv2dSizes z, const T* dy, const T* weight
         continue;
       const T* from = dy + ((n * z.out_h() + i) * z.out_w() + j) * z.k;
       const T* tap = weight + (int64_t(r) * z.s + s) * z.c + c;
+#pragma unroll 8
       for (int o = 0; o < z.k; ++o, tap += taps) sum += widen(from[o]) * widen(*tap);
     }
   store_gradient(dx, thread_index(), sum);
@@ -84,16 +86,16 @@ __global__ void backward_weight_kernel(Conv2dSizes z, const T* x, const T* dy, G
   const int left = z.pad - s * z.dilation;  // columns j with 0 <= j * stride - left < w
   const int first = left > 0 ? (left + z.stride - 1) / z.stride : 0;
   const int end = z.w + left > 0 ? std::min(z.out_w(), (z.w + left - 1) / z.stride + 1) : 0;
+  const int x_row = z.w * z.c, x_step = z.stride * z.c, dy_row = z.out_w() * z.k;
+  const T *image = x + (first * z.stride - left) * z.c + c, *gradient = dy + first * z.k + o;
   float sum = 0;
-  for (int n = 0; n < z.n; ++n)
-    for (int i = 0; i < z.out_h(); ++i) {
-      const int h = i * z.stride - z.pad + r * z.dilation;
+  for (int n = 0; n < z.n; ++n, image += int64_t(z.h) * x_row)
+    for (int i = 0, h = r * z.dilation - z.pad; i < z.out_h(); ++i, h += z.stride, gradient += dy_row) {
       if (h < 0 || h >= z.h)
         continue;
-      const T* from = x + ((int64_t(n) * z.h + h) * z.w + first * z.stride - left) * z.c + c;
-      const T* gradient = dy + ((int64_t(n) * z.out_h() + i) * z.out_w() + first) * z.k + o;
-      for (int j = first; j < end; ++j, from += z.stride * z.c, gradient += z.k)
-        sum += widen(*from) * widen(*gradient);
+      const T *from = image + int64_t(h) * x_row, *dy_at = gradient;
+#pragma unroll 4
+      for (int j = first; j < end; ++j, from += x_step, dy_at += z.k) sum += widen(*from) * widen(*dy_at);
     }
   store_gradient(dweight, thread_index(), sum);
 }

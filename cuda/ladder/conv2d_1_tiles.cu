@@ -6,7 +6,7 @@
 //   roofline  shared memory: 1.25 wavefronts an FMA where an A100 affords 0.5 (cuda/ladder/tile_32.cuh)
 //   weak spot what does not fill 32: three input channels, rows of 7 pixels; and backward_data of stride 2 multiplies
 //             three times out of four with a zero
-//   why it loses to the next rung: for each FMA it issues more than one load from shared memory
+//   why it loses to the next rung: two shared values for one FMA; registers can keep more of them
 #include "cuda/column_sums.cuh"
 #include "cuda/ladder/tile_32.cuh"
 #include "layers/conv2d.h"
@@ -43,21 +43,28 @@ __global__ void image_kernel(Conv2dSizes z, const float* from, const float* weig
   const int channels = backward ? z.k : z.c, results = backward ? z.c : z.k, taps = z.r * z.s;
   const int first = int(blockIdx.y) * 32;
   const int64_t pixels = int64_t(z.n) * height * width, pixel = int64_t(blockIdx.x) * 32 + y;
+  int64_t n[4];
+  int u[4], v[4];
+  for (int i = 0; i < 4; ++i) {
+    n[i] = (pixel + 8 * i) / width / height;
+    u[i] = pixel + 8 * i < pixels ? int((pixel + 8 * i) / width % height) : -(1 << 24);
+    v[i] = int((pixel + 8 * i) % width);
+  }
   float sum[4] = {};
   for (int tap = 0; tap < taps; ++tap) {
     const float* line[4];
     for (int i = 0; i < 4; ++i) {
-      const int64_t p = pixel + 8 * i, n = p / width / height;
-      const int64_t at =
-          p < pixels ? source<backward>(z, n, int(p / width % height), int(p % width), tap / z.s, tap % z.s)
-                     : -1;
+      const int64_t at = source<backward>(z, n[i], u[i], v[i], tap / z.s, tap % z.s);
       line[i] = at < 0 ? nullptr : from + at * channels;
     }
     for (int c = 0; c < channels; c += 32) {
+      const int o = y + (backward ? c : first), in = x + (backward ? first : c);
+      const float* kernel = weight + (int64_t(o) * taps + tap) * z.c + in;
+#pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const int o = y + 8 * i + (backward ? c : first), in = x + (backward ? first : c);
         tiles.a[y + 8 * i][x] = line[i] && c + x < channels ? line[i][c + x] : 0.0f;
-        tiles.b[y + 8 * i][x] = o < z.k && in < z.c ? weight[(int64_t(o) * taps + tap) * z.c + in] : 0.0f;
+        tiles.b[y + 8 * i][x] = o + 8 * i < z.k && in < z.c ? *kernel : 0.0f;
+        kernel += int64_t(8) * taps * z.c;
       }
       __syncthreads();
       tile_32::multiply<Order::line_k, backward ? Order::k_line : Order::line_k>(tiles, sum);
@@ -65,26 +72,30 @@ __global__ void image_kernel(Conv2dSizes z, const float* from, const float* weig
     }
   }
   for (int i = 0; i < 4; ++i)
-    if (pixel + 8 * i < pixels && first + x < results)
-      store_gradient(to, (pixel + 8 * i) * results + first + x, sum[i] + (bias ? bias[first + x] : 0.0f));
+    if (const int64_t p = int64_t(blockIdx.x) * 32 + y * 4 + i; p < pixels && first + x < results)
+      store_gradient(to, p * results + first + x, sum[i] + (bias ? bias[first + x] : 0.0f));
 }
 
 __global__ void backward_weight_kernel(Conv2dSizes z, const float* x, const float* dy, GradSlot dweight) {
   tile_32::Tiles& tiles = shared<tile_32::Tiles>();
-  const int o = int(blockIdx.x) * 32, c = int(blockIdx.y) * 32, tap = int(blockIdx.z),
-            lane = int(threadIdx.x);
+  const int lane = int(threadIdx.x), y = int(threadIdx.y), tap = int(blockIdx.z);
+  const int o = int(blockIdx.x) * 32 + lane, c = int(blockIdx.y) * 32 + lane;
+  const int left = tap % z.s * z.dilation - z.pad, columns = z.out_w();
+  const unsigned width = c < z.c ? unsigned(z.w) : 0;
   float sum[4] = {};
   for (int row = 0; row < z.n * z.out_h(); ++row) {
     const int n = row / z.out_h(), h = row % z.out_h() * z.stride - z.pad + tap / z.s * z.dilation;
     if (h < 0 || h >= z.h)
       continue;
-    for (int first = 0; first < z.out_w(); first += 32) {
-      for (int i = int(threadIdx.y); i < 32; i += 8) {
-        const int j = first + i, w = j * z.stride - z.pad + tap % z.s * z.dilation;
-        const int64_t from = j < z.out_w() ? pixel_at(n, h, w, z.h, z.w) : -1,
-                      at = int64_t(row) * z.out_w() + j;
-        tiles.a[i][lane] = j < z.out_w() && o + lane < z.k ? dy[at * z.k + o + lane] : 0.0f;
-        tiles.b[i][lane] = from >= 0 && c + lane < z.c ? x[from * z.c + c + lane] : 0.0f;
+    const float* gradient = dy + (int64_t(row) * z.out_w() + y) * z.k + o;
+    const float* pixels = x + (int64_t(n) * z.h + h) * z.w * z.c + c;
+    for (int first = y; first < columns + y; first += 32) {
+#pragma unroll
+      for (int i = 0; i < 32; i += 8) {
+        const int j = first + i, w = j * z.stride + left;
+        tiles.a[y + i][lane] = j < columns && o < z.k ? *gradient : 0.0f;
+        tiles.b[y + i][lane] = j < columns && unsigned(w) < width ? pixels[w * z.c] : 0.0f;
+        gradient += int64_t(8) * z.k;
       }
       __syncthreads();
       tile_32::multiply<Order::k_line, Order::k_line>(tiles, sum);
@@ -92,8 +103,8 @@ __global__ void backward_weight_kernel(Conv2dSizes z, const float* x, const floa
     }
   }
   for (int i = 0; i < 4; ++i)
-    if (const int64_t to = o + int(threadIdx.y) + 8 * i; to < z.k && c + lane < z.c)
-      store_gradient(dweight, (to * z.r * z.s + tap) * z.c + c + lane, sum[i]);
+    if (const int64_t to = o - lane + y * 4 + i; to < z.k && c < z.c)
+      store_gradient(dweight, (to * z.r * z.s + tap) * z.c + c, sum[i]);
 }
 
 Grid grid_for(int64_t rows, int64_t columns, int tiles = 1) {

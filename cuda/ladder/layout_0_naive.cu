@@ -1,5 +1,6 @@
 // Transposition, rung 0: one thread an element, in the order of the input.
-//   traffic   reads of a warp are 128 consecutive bytes, its writes 32 columns apart: a sector of 32 bytes for 4
+//   traffic   reads of a warp are 128 consecutive bytes, its writes 32 columns apart: a sector of 32 bytes
+//             for 4
 //   why it loses to the next rung: eight times the bytes it needs are written
 #include "cuda/element.cuh"
 #include "engine/layout.h"

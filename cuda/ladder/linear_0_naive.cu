@@ -14,16 +14,18 @@ using Sizes = LinearKernels::Sizes;
 
 constexpr int threads = 256;
 
-// c[row][column] = bias[column] + sum over k of a[row * a_row + k * a_k] * b[k * columns + column]
-__global__ void product_kernel(int rows, int columns, int length, const float* a, int a_row, int a_k,
-                               const float* b, const float* bias, GradSlot c) {
+// c[row][column] = bias[column] + sum over k of A(row, k) * b[k * columns + column]; A lies [row][k] or [k][row].
+template <bool by_rows>
+__global__ void product_kernel(int rows, int columns, int length, const float* a, const float* b,
+                               const float* bias, GradSlot c) {
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (i >= int64_t(rows) * columns)
     return;
-  const int column = int(i % columns);
-  const float *left = a + i / columns * a_row, *right = b + column;
+  const int column = int(i % columns), a_step = by_rows ? 1 : rows;
+  const float *left = a + i / columns * (by_rows ? length : 1), *right = b + column;
   float sum = bias ? bias[column] : 0;
-  for (int k = 0; k < length; ++k, left += a_k, right += columns) sum += *left * *right;
+#pragma unroll 8
+  for (int k = 0; k < length; ++k, left += a_step, right += columns) sum += *left * *right;
   store_gradient(c, i, sum);
 }
 
@@ -36,21 +38,22 @@ __global__ void backward_bias_kernel(Sizes s, const float* dy, GradSlot dbias) {
   store_gradient(dbias, o, sum);
 }
 
-void product(const char* name, int rows, int columns, int length, const float* a, int a_row, int a_k,
-             const float* b, const float* bias, GradSlot c) {
-  launch(name, {dim3(unsigned(blocks_for(int64_t{rows} * columns, threads))), threads}, product_kernel, rows,
-         columns, length, a, a_row, a_k, b, bias, c);
+template <bool by_rows>
+void product(const char* name, int rows, int columns, int length, const float* a, const float* b,
+             const float* bias, GradSlot c) {
+  launch(name, {dim3(unsigned(blocks_for(int64_t{rows} * columns, threads))), threads},
+         product_kernel<by_rows>, rows, columns, length, a, b, bias, c);
 }
 
 void forward(Sizes s, const float* x, const float* weight, const float* bias, float* y) {
   const Tensor by_output = transposed(s.out, s.in, weight);
-  product("linear forward", s.n, s.out, s.in, x, s.in, 1, by_output.data(), bias, {y, false});
+  product<true>("linear forward", s.n, s.out, s.in, x, by_output.data(), bias, {y, false});
 }
 void backward_data(Sizes s, const float* dy, const float* weight, GradSlot dx) {
-  product("linear backward data", s.n, s.in, s.out, dy, s.out, 1, weight, nullptr, dx);
+  product<true>("linear backward data", s.n, s.in, s.out, dy, weight, nullptr, dx);
 }
 void backward_weight(Sizes s, const float* x, const float* dy, GradSlot dweight) {
-  product("linear backward weight", s.out, s.in, s.n, dy, 1, s.out, x, nullptr, dweight);
+  product<false>("linear backward weight", s.out, s.in, s.n, dy, x, nullptr, dweight);
 }
 void backward_bias(Sizes s, const float* dy, GradSlot dbias) {
   launch("linear backward bias", {dim3(unsigned(blocks_for(s.out, threads))), threads}, backward_bias_kernel,

@@ -3,7 +3,7 @@
 //             (cuda/ladder/tile_32.cuh)
 //   traffic   1/4 byte of L2 an FMA: a thirty-second of rung 0
 //   roofline  shared memory: 1.25 wavefronts an FMA where an A100 affords 0.5
-//   why it loses to the next rung: for each FMA it issues more than one load from shared memory
+//   why it loses to the next rung: two shared values for one FMA; registers can keep more of them
 #include "cuda/column_sums.cuh"
 #include "cuda/ladder/tile_32.cuh"
 #include "layers/linear.h"
@@ -16,14 +16,16 @@ using tile_32::Order;
 
 // Element (line, k) of a tile of a matrix, which lies [line][k] or [k][line] in memory; 0 outside.
 template <Order order>
-__device__ void fetch(float (&tile)[32][33], const float* from, int lines, int length, int first_line,
+__device__ void fetch(float (&tile)[32][36], const float* from, int lines, int length, int first_line,
                       int first_k) {
   const int rows = order == Order::line_k ? lines : length, columns = order == Order::line_k ? length : lines;
-  const int first_row = order == Order::line_k ? first_line : first_k;
+  const int row = (order == Order::line_k ? first_line : first_k) + int(threadIdx.y);
   const int column = (order == Order::line_k ? first_k : first_line) + int(threadIdx.x);
-  for (int i = int(threadIdx.y); i < 32; i += 8) {
-    const int row = first_row + i;
-    tile[i][threadIdx.x] = row < rows && column < columns ? from[int64_t(row) * columns + column] : 0.0f;
+  const float* at = from + int64_t(row) * columns + column;
+#pragma unroll
+  for (int i = 0; i < 32; i += 8) {
+    tile[threadIdx.y + i][threadIdx.x] = row + i < rows && column < columns ? *at : 0.0f;
+    at += int64_t(columns) * 8;
   }
 }
 
@@ -43,7 +45,7 @@ __global__ void product_kernel(int rows, int columns, int length, const float* a
   }
   const int to = column + int(threadIdx.x);
   for (int i = 0; i < 4; ++i)
-    if (const int line = row + int(threadIdx.y) + 8 * i; line < rows && to < columns)
+    if (const int line = row + int(threadIdx.y) * 4 + i; line < rows && to < columns)
       store_gradient(c, int64_t(line) * columns + to, sum[i] + (bias ? bias[to] : 0.0f));
 }
 

@@ -4,8 +4,8 @@
 //             that no two threads write one place
 //   traffic   3x3/2: each input is read 2.25 times forward, each dy and winner 9 times backward; 4 bytes a
 //             request of a lane
-//   why it loses to the next rung: neighbours share taps and read them again, in requests of 128 bytes where 512
-//             are possible; the average reads one column of pixels a thread
+//   why it loses to the next rung: neighbours share taps and read them again, in requests of 128 bytes where
+//             512 are possible; backward of the average reads dy again for each pixel
 #include "cuda/element.cuh"
 #include "layers/pool.h"
 

@@ -4,6 +4,7 @@
 //   traffic   4 bytes a request of a lane: forward 2 tensors, backward 3
 //   why it loses to the next rung: a warp moves 128 bytes a request where 512 are possible
 #include "cuda/element.cuh"
+#include "engine/exact.h"
 #include "layers/sigmoid.h"
 
 namespace lucida {
@@ -14,7 +15,7 @@ constexpr int threads = 256;
 __global__ void forward_kernel(int64_t count, const float* x, float* y) {
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (i < count)
-    y[i] = 1 / (1 + expf(-x[i]));
+    y[i] = 1 / (1 + float(exact_exp(-x[i])));
 }
 
 __global__ void backward_kernel(int64_t count, const float* y, const float* dy, GradSlot dx) {

@@ -1,8 +1,11 @@
 // Weighted binary cross-entropy: partial sums of many blocks, added in a fixed order.
-//   math      l = max(x, 0) - x t + log1p(exp(-|x|)),  loss = sum of w l / count,  dx = dloss / count w (p - t)
+//   math      l = max(x, 0) - x t + log1p(exp(-|x|)),  loss = sum of w l / count,
+//             dx = dloss / count * w (p - t)
 //   mapping   forward cuda/sum.cuh, backward and targets cuda/elementwise.cuh; dloss stays on the device
 //   traffic   8 bytes an entry forward (12 with weights), 12 backward (16)
 //   roofline  a batch has some thousand logits: the launches are the cost
+//   measured  (PTX simulator, 2^18 logits, 2026-11) 1.00 of the minimal bytes, 512 bytes a request; 283 warp
+//             instructions a KB forward (exp and log1p), 51 backward
 #include "layers/losses/bce.h"
 
 #include "cuda/elementwise.cuh"

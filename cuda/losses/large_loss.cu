@@ -1,13 +1,13 @@
 // Which unobserved entries have the k largest losses: radix selection of the k-th, 8 bits at a time.
-//   math      u >= 0, so the bits of a float, read as an integer, are in the order of its value. Pass p counts
-//             how often each value of digit p (the highest first) occurs among the losses whose higher digits
-//             are those of the k-th largest; walking the 256 counts from the top until k are passed gives the
-//             digit, and what is left of k for the next pass. After four passes the k-th largest is known to
-//             the bit. Integer counts do not depend on the order of additions.
-//   mapping   four losses a thread; counts in shared memory, then one atomic a block and bin. Every block walks
-//             the finished counts itself: 256 threads, a suffix sum of shuffles
+//   math      u >= 0, so the bits of a float, read as an integer, are in the order of its value. Pass p
+//             counts how often each value of digit p (the highest first) occurs among the losses whose higher
+//             digits are those of the k-th largest; walking the 256 counts from the top until k are passed
+//             gives the digit, and what is left of k for the next pass. After four passes the k-th largest is
+//             known to the bit. Integer counts do not depend on the order of additions.
+//   mapping   four losses a thread; counts in shared memory, then one atomic a block and bin. Every block
+//             walks the finished counts itself: 256 threads, a suffix sum of shuffles
 //   traffic   8 bytes an entry to make u, then 4 a pass; u has the same bits on every device (softplus.h)
-//   roofline  a batch has some thousand logits: the seven launches are the cost, about 20 us
+//   roofline  a batch has some thousand logits: the seven launches are the cost
 //   weak spot losses of one magnitude share a bin: their atomics queue up
 #include "layers/losses/large_loss.h"
 

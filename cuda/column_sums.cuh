@@ -1,6 +1,7 @@
 // Sums over the rows of a matrix, the gradient of a bias:  sum[c] = sum over rows of x[row][c].
-//   mapping   a block sums `rows_a_block` rows of 32 columns: 8 threads a column, neighbours side by side; their sums
-//             meet in shared memory. A second kernel adds the blocks' sums in order: the same bits in every run.
+//   mapping   a block sums `rows_a_block` rows of 32 columns: 8 threads a column, neighbours side by side;
+//             their sums meet in shared memory. A second kernel adds the blocks' sums in order: the same bits
+//             in every run.
 //   traffic   x once. Limited by memory.
 #pragma once
 #include <algorithm>

@@ -1,5 +1,5 @@
-// The three passes of a convolution as products for cuda/gemm_product.cuh, and the table of them for one main loop:
-// rungs 2 and 3 differ in nothing else.
+// The three passes of a convolution as products for cuda/gemm_product.cuh, and the table of them for one main
+// loop: rungs 2 and 3 differ in nothing else.
 #pragma once
 #include "cuda/column_sums.cuh"
 #include "cuda/conv2d_sources.cuh"
@@ -47,9 +47,14 @@ struct ConvBackwardData {
     k = int(blocks_for(z.r, kernel_step) * blocks_for(z.s, kernel_step)) * z.k;
   }
 
-  __device__ Taps part(int i) const {
-    return taps(backward_axis(z.h, z.out_h(), z.r, i / z.stride, kernel_step, z),
-                backward_axis(z.w, z.out_w(), z.s, i % z.stride, kernel_step, z), z.n, z.k);
+  // Kept in shared memory: the main loop has no registers left for it.
+  __device__ const Taps& part(int i) const {
+    Taps& t = shared<Taps>();
+    if (threadIdx.x == 0)
+      t = taps(backward_axis(z.h, z.out_h(), z.r, i / z.stride, kernel_step, z),
+               backward_axis(z.w, z.out_w(), z.s, i % z.stride, kernel_step, z), z.n, z.k);
+    __syncthreads();
+    return t;
   }
   template <class Where>
   __device__ auto left(const Taps& t, int line, int first_k) const {

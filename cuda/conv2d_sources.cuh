@@ -1,12 +1,14 @@
-// Convolution as a matrix product without building the matrix (implicit GEMM): the sources that find a convolution's
-// elements for the tiles of cuda/gemm.cuh.
+// Convolution as a matrix product without building the matrix (implicit GEMM): the sources that find a
+// convolution's elements for the tiles of cuda/gemm.cuh.
 //
-//   forward           y [pixel][o]  = sum over (r,s,c)  x[tap of pixel][c]   w[o][r,s,c]      ImageTaps x KRuns
-//   backward_data     dx[pixel][c]  = sum over (r,s,o)  dy[tap of pixel][o]  w[o][r,s][c]     ImageTaps x FilterTaps
-//   backward_weight   dw[o][r,s,c]  = sum over pixels   dy[pixel][o]         x[tap of pixel][c]  LineRuns x ImagePixels
+//   forward           y [pixel][o]  = sum over (r,s,c)  x[tap of pixel][c]   w[o][r,s,c]
+//   backward_data     dx[pixel][c]  = sum over (r,s,o)  dy[tap of pixel][o]  w[o][r,s][c]
+//   backward_weight   dw[o][r,s,c]  = sum over pixels   dy[pixel][o]         x[tap of pixel][c]
 //
-// k counts through three nested loops (r, s, channel or image, row, column). A division for each of them at every
-// tile would cost more than the tile's FMAs; an Odometer adds the 16 of a tile in mixed radix instead.
+// are ImageTaps x KRuns, ImageTaps x FilterTaps and LineRuns x ImagePixels.
+//
+// k counts through three nested loops (r, s, channel or image, row, column). A division for each of them at
+// every tile would cost more than the tile's FMAs; an Odometer adds the 16 of a tile in mixed radix instead.
 #pragma once
 #include <numeric>
 
@@ -29,9 +31,9 @@ struct Odometer {
   }
 };
 
-// One direction, vertical or horizontal, of a pass that walks over an image: the result at u reads the image at
-// u * stride + first + tap * step through kernel position kernel_first + tap * kernel_step, for tap < taps, and lies
-// at u * target_step + target_first of the tensor that is written.
+// One direction, vertical or horizontal, of a pass that walks over an image: the result at u reads the image
+// at u * stride + first + tap * step through kernel position kernel_first + tap * kernel_step, for tap <
+// taps, and lies at u * target_step + target_first of the tensor that is written.
 struct Axis {
   int results, image, stride, first, step, taps, kernel_first, kernel_step, target, target_first, target_step;
 };
@@ -40,10 +42,10 @@ __device__ inline Axis forward_axis(int size, int outputs, int kernel, const Con
   return {outputs, size, z.stride, -z.pad, z.dilation, kernel, 0, 1, outputs, 0, 1};
 }
 
-// backward_data writes dx[h], which dy[i] reaches through kernel row r when h = i * stride - pad + r * dilation. The
-// rows h of one phase, h = phase + u * stride, share their kernel rows: those where phase + pad - r * dilation is a
-// multiple of the stride, every kernel_step-th. So no phase multiplies by the zeros between dy's pixels, and each is
-// a convolution of stride 1.
+// backward_data writes dx[h], which dy[i] reaches through kernel row r when h = i * stride - pad + r *
+// dilation. The rows h of one phase, h = phase + u * stride, share their kernel rows: those where phase + pad
+// - r * dilation is a multiple of the stride, every kernel_step-th. So no phase multiplies by the zeros
+// between dy's pixels, and each is a convolution of stride 1.
 inline int phase_kernel_step(const Conv2dSizes& z) {
   return z.stride / std::gcd(z.stride, z.dilation);
 }

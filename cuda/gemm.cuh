@@ -1,29 +1,35 @@
-// The matrix product of one thread block, the heart of linear and conv2d in f32:  C[m][n] += sum over k A[m][k] B[k][n].
+// The matrix product of one thread block, the heart of linear and conv2d in f32:
 //
-//   mapping    a block makes T::rows x T::columns of C, a warp 64 x 32 of them, a thread 8 x 8: rows 4p .. 4p+3 and
-//              the four 32 further, columns 4q .. 4q+3 and the four 16 further. k is walked in tiles of 16 that lie
-//              in shared memory.
-//                    lane   0  1 16 17 |          columns 4q, q = bit 0 and bit 4 of the lane
-//                           2  3 18 19 |          rows    4p, p = bits 1 to 3
-//                           4  5 20 21 |          Eight neighbouring lanes, which read 128 bytes together, thus
-//                           ...        v 8 rows   need 4 quads of A and 2 of B: their loads broadcast.
-//   registers  64 sums, 32 values of A (8 rows x 4 k), 4 or 8 of B; 128 in all, so two blocks of 256 share an SM.
-//   traffic    for 4 k a thread reads 8 + 8 quads (16 bytes each) and issues 256 FMAs: 0.25 wavefronts and 1.06
-//              instructions an FMA. A block of 128 x 128 fetches 64 + 64 floats per 64 x 64 ... see `Tile`.
-//   roofline   f32 arithmetic where rows, columns and k are hundreds; two instructions may be issued per FMA on
-//              an A100 (64 lanes a scheduler-quarter), one on an H100.
+//     C[m][n] += sum over k of A[m][k] B[k][n]
 //
-// Operands come as lines (rows of A, columns of B) of k elements. Memory order decides how a tile lies in shared
-// memory, because a 16-byte copy stays together:
+//   mapping    a block makes T::rows x T::columns of C, a warp 64 x 32 of them, a thread 8 x 8: rows 4p to 4p+3
+//              and the four 32 further, columns 4q to 4q+3 and the four 16 further. k is walked in tiles of 16
+//              that lie in shared memory.
+//                  lane   0  1 16 17      4q: q = bits 0 and 4 of the lane
+//                         2  3 18 19      4p: p = bits 1 to 3
+//                         4  5 20 21      Eight neighbouring lanes, which read 128 bytes at once, need 4 quads
+//                        ..               of A and 2 of B: their loads broadcast.
+//                        14 15 30 31
+//   registers  64 sums, 32 values of one operand (8 lines x 4 k), 4 or 8 of the other; with 128 in all, two
+//              blocks of 256 threads share an SM.
+//   traffic    for 4 k a thread reads 16 quads of 16 bytes and issues 256 FMAs: 0.25 wavefronts of shared
+//              memory an FMA of a warp. A block of 128 x 128 fetches 1/16 byte of L2 an FMA.
+//   issue      1.09 instructions an FMA in the inner loop (nvcc 13.0, sm_80); an A100 affords 2, an H100 one
+//   roofline   f32 arithmetic, where rows, columns and k are hundreds
+//   weak spot  an H100 affords 0.25 wavefronts: there shared memory is as busy as the FMA pipe
 //
-//   Run::k, neighbours in k are neighbours in memory (pixels of x, rows of a weight). Bank of each 4-k quad:
-//       bank    0   4   8  12  16  20  24  28           a pair of lines fills the 32 banks and each pair begins
-//       lines  [0: k0 k4 k8 k12][1: k0 k4 k8 k12]       4 banks further: copies write whole wavefronts, and lines
-//         2,3      [2: k0 k4 k8 k12][3: k0 k4 k8 ..     4p, 4p+4, 4p+8, 4p+12, which are read together, lie 8
-//                                                       banks apart. No conflicts.
-//   Run::line, neighbouring lines are neighbours in memory (channels of a pixel, when k counts pixels):
-//       k 0    [line 0 1 2 3 ... ]                      reads and writes are contiguous. No conflicts.
-//       k 1    [line 0 1 2 3 ... ]
+// Operands come as lines (rows of A, columns of B) of k elements. Memory order decides how a tile lies in
+// shared memory, because a 16-byte copy stays together:
+//
+//   Run::k, neighbours in k are neighbours in memory (pixels of x, rows of a weight). Quads of 4 k and banks:
+//       bank        0    4    8   12   16   20   24   28
+//       lines 0,1   0k0  0k4  0k8 0k12 1k0  1k4  1k8  1k12     a pair of lines fills the 32 banks,
+//       lines 2,3   3k12 2k0  2k4 2k8  2k12 3k0  3k4  3k8      every pair begins 4 banks further
+//     Copies write whole wavefronts; lines 4p, 4p+4, 4p+8, 4p+12, which are read together, lie 8 banks apart. No
+//     conflicts.
+//   Run::line, neighbouring lines are neighbours in memory (channels of a pixel, where k counts pixels):
+//       k 0         line 0, 1, 2, 3, ...
+//       k 1         line 0, 1, 2, 3, ...                       reads and writes are contiguous: no conflicts
 #pragma once
 #include "cuda/mma.cuh"
 
@@ -33,8 +39,8 @@ constexpr int depth = 16;  // k of a tile
 
 enum class Run { k, line };
 
-// How much of C a block makes. Fetched floats per FMA are 1/rows + 1/columns: 128 x 128 for the arithmetic, the
-// smaller ones where 64 channels or few pixels would leave half of a large one empty.
+// How much of C a block makes. Fetched floats per FMA are 1/rows + 1/columns: 128 x 128 for the arithmetic,
+// the smaller ones where 64 channels or few pixels would leave half of a large one empty.
 template <int rows_, int columns_>
 struct Tile {
   static constexpr int rows = rows_, columns = columns_;
@@ -74,8 +80,8 @@ __device__ inline Quad load_quad(const float* p) {
   return {{v.x, v.y, v.z, v.w}};
 }
 
-// Four k of the thread's eight lines: value[i][k]. `tile` points at the first line and k; the second four lines are
-// `apart` from the first.
+// Four k of the thread's eight lines: value[i][k]. `tile` points at the first line and k; the second four
+// lines are `apart` from the first.
 template <Run run, int lines, int apart>
 __device__ void load_lines(const float* tile, float (&value)[8][4]) {
   using L = Layout<run, lines>;
@@ -92,8 +98,8 @@ __device__ void load_lines(const float* tile, float (&value)[8][4]) {
   }
 }
 
-// sum[i][j] += A[i][k] B[k][j] for four k; a and b point at the thread's first row and column, at the first k. One
-// operand waits in registers, the other streams by, a quad for 32 FMAs.
+// sum[i][j] += A[i][k] B[k][j] for four k; a and b point at the thread's first row and column, at the first
+// k. One operand waits in registers, the other streams by, a quad for 32 FMAs.
 template <class T, Run a_run, Run b_run>
 __device__ void multiply_4(const float* a, const float* b, float (&sum)[8][8]) {
   using A = Layout<a_run, T::rows>;
@@ -162,9 +168,9 @@ struct Copies {
   __device__ int place(int i) const { return Layout<run, lines>::at(line + i * line_step, k + i * k_step); }
 };
 
-// The main loop of the highest f32 rung: copies of tile t + 2 are under way, past the registers, while tile t is
-// multiplied; three buffers, one barrier a tile. `Source::next(i, from)` gives the address of copy i, false where it
-// lies outside (zeros are written then); `advance()` goes on to the next tile.
+// The main loop of the highest f32 rung: copies of tile t + 2 are under way, past the registers, while tile t
+// is multiplied; three buffers, one barrier a tile. `Source::next(i, from)` gives the address of copy i,
+// false where it lies outside (zeros are written then); `advance()` goes on to the next tile.
 struct Multistage {
   static constexpr int buffers = 3;
 
@@ -192,25 +198,25 @@ struct Multistage {
     constexpr int a_floats = Layout<A::Where::run, T::rows>::floats;
     constexpr int floats = a_floats + Layout<B::Where::run, T::columns>::floats;
     float* shared = dynamic_shared<float>();
-    for (int t = 0; t < buffers - 1; ++t) {
-      if (t < tiles) {
-        fetch(a, (first + t) * depth, shared + t * floats);
-        fetch(b, (first + t) * depth, shared + t * floats + a_floats);
+    for (int i = 0; i < buffers - 1; ++i) {
+      if (i < tiles) {
+        fetch(a, (first + i) * depth, shared + i * floats);
+        fetch(b, (first + i) * depth, shared + i * floats + a_floats);
       }
       cp_async_commit();
     }
-    int reading = 0;
-    for (int t = 0; t < tiles; ++t) {
+    float *reading = shared, *const last = shared + (buffers - 1) * floats;
+    for (int fetched = first + buffers - 1; tiles > 0; --tiles, ++fetched) {
       cp_async_wait<buffers - 2>();
-      __syncthreads();  // tile t is there for all, and all are done with the one whose buffer is filled next
-      if (t + buffers - 1 < tiles) {
-        const int writing = reading == 0 ? (buffers - 1) * floats : reading - floats;
-        fetch(a, (first + t + buffers - 1) * depth, shared + writing);
-        fetch(b, (first + t + buffers - 1) * depth, shared + writing + a_floats);
+      __syncthreads();  // this tile is there for all, and all are done with the buffer that is filled next
+      if (tiles > buffers - 1) {
+        float* const writing = reading == shared ? last : reading - floats;
+        fetch(a, fetched * depth, writing);
+        fetch(b, fetched * depth, writing + a_floats);
       }
       cp_async_commit();
-      multiply<T, A::Where::run, B::Where::run>(shared + reading, shared + reading + a_floats, sum);
-      reading = reading == (buffers - 1) * floats ? 0 : reading + floats;
+      multiply<T, A::Where::run, B::Where::run>(reading, reading + a_floats, sum);
+      reading = reading == last ? shared : reading + floats;
     }
   }
 };

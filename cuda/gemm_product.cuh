@@ -1,13 +1,14 @@
-// Whole products from the block product of cuda/gemm.cuh: where the operands come from, where the result goes, how
-// many blocks of which tile make it. A `Problem` describes one product:
+// Whole products from the block product of cuda/gemm.cuh: where the operands come from, where the result
+// goes, how many blocks of which tile make it. A `Problem` describes one product:
 //
-//   part(i)                one of `parts` independent products (backward_data of a strided convolution has several):
-//                          its rows, its k, and what the sources want to know
-//   left<W>(part, line, k), right<W>(...)   sources of the lines of A and B, in memory as left_run, right_run say
+//   part(i)                one of `parts` independent products (backward_data of a strided convolution has
+//                          several): its rows, its k, and what the sources want to know
+//   left<W>(part, line, k), right<W>(...)   sources of the lines of A and B
+//   left_run, right_run    how these lie in memory
 //   columns; rows, k       of the largest part
 //
-// Few blocks and a long k (a weight gradient: 9 blocks, k = 25088) would leave most SMs idle, so k is cut into slices
-// whose partial products are added in order by a second kernel: the same bits in every run.
+// Few blocks and a long k (a weight gradient: 9 blocks, k = 25088) would leave most SMs idle, so k is cut
+// into slices whose partial products are added in order by a second kernel: the same bits in every run.
 #pragma once
 #include <algorithm>
 
@@ -112,8 +113,8 @@ __device__ void for_each_quad(const Output& out, int first, const F& f) {
       f(j, column);
 }
 
-// Writes the block's sums; `target(i)` is the row of C that row i of the tile belongs to, or -1. Four lanes write 64
-// neighbouring bytes.
+// Writes the block's sums; `target(i)` is the row of C that row i of the tile belongs to, or -1. Four lanes
+// write 64 neighbouring bytes.
 template <class T, class Target>
 __device__ void store(const Output& out, int slice, int first_column, const Target& target,
                       float (&sum)[8][8]) {
@@ -143,7 +144,7 @@ __global__ void __launch_bounds__(T::threads, T::blocks_an_sm) product_kernel(Pr
   const int row = int(blockIdx.x) / out.tiles_across * T::rows;
   const int column = int(blockIdx.x) % out.tiles_across * T::columns;
   const int slice = int(blockIdx.y) % out.slices;
-  const auto part = problem.part(int(blockIdx.y) / out.slices);
+  const auto& part = problem.part(int(blockIdx.y) / out.slices);
   if (row >= part.rows)
     return;
   const int first = slice * out.tiles_a_slice;
@@ -218,8 +219,8 @@ void run_on(const char* name, const Problem& p, Output out) {
   add_slices(out, partial.data(), count);
 }
 
-// C (+)= A B + bias, on the tile that computes the fewest elements nobody needs. A smaller tile fetches more per
-// element, which the weights account for.
+// C (+)= A B + bias, on the tile that computes the fewest elements nobody needs. A smaller tile fetches more
+// per element, which the weights account for.
 template <class Loop, class Problem>
 void product(const char* name, const Problem& p, GradSlot c, const float* bias = nullptr) {
   const bool by_quads = p.columns % 4 == 0 && aligned_for_packs(c.data);
@@ -231,9 +232,11 @@ void product(const char* name, const Problem& p, GradSlot c, const float* bias =
            double(blocks_for(p.columns, columns) * columns);
   };
   const double large = cost(128, 128, 1.0), narrow = cost(128, 64, 1.06), small = cost(64, 64, 1.12);
-  if (large <= std::min(narrow, small))
-    run_on<Tile<128, 128>, 4, Loop>(name, p, out);
-  else if (narrow <= small)
+  // A along k beside B along its lines takes a few registers more than the 128 a thread of the large tile has
+  if constexpr (Problem::left_run == Problem::right_run)
+    if (large <= std::min(narrow, small))
+      return run_on<Tile<128, 128>, 4, Loop>(name, p, out);
+  if (narrow <= small)
     run_on<Tile<128, 64>, 4, Loop>(name, p, out);
   else
     run_on<Tile<64, 64>, 4, Loop>(name, p, out);

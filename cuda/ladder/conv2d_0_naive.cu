@@ -1,9 +1,9 @@
 // Conv2d, rung 0: one thread an output element, the formula of layers/conv2d.h as loops.
-//   mapping   neighbouring threads have neighbouring channels of one pixel: of the two factors of each product one is
-//             the same for the whole warp, the other 32 consecutive weights. (forward copies the weight transposed
-//             first: as [o][r][s][c] it would cost 32 sectors a request instead of 4.)
-//   traffic   8 bytes from L1 or L2 for each FMA
-//   roofline  L2: at 64 bytes a clock an SM feeds half a warp's FMA; a fifth of an A100's f32 peak at best
+//   mapping   neighbouring threads have neighbouring channels of one pixel: of the two factors of each
+//             product one is the same for the whole warp, the other 32 consecutive weights. (forward copies
+//             the weight transposed first: as [o][r][s][c] it would cost 32 sectors a request instead of 4.)
+//   traffic   32 + 128 bytes from L1 or L2 for the 32 FMAs of a warp
+//   roofline  L2: 5 bytes an FMA where an A100 affords 1: a fifth of its f32 peak at best
 //   weak spot backward_weight: a thread walks over all pixels of the batch, and a small weight fills few SMs
 //   why it loses to the next rung: every value is fetched again for each of the 32 results that need it
 #include <algorithm>

@@ -1,11 +1,11 @@
 // Conv2d, rung 1: implicit GEMM on tiles of 32 x 32 in shared memory.
-//   mapping   a block of 32 x 8 threads makes 32 x 32 results, 4 a thread. forward and backward_data: pixels x channels,
-//             tap by tap, 32 channels of the sum at a time. backward_weight: output x input channels of one tap, 32
-//             pixels of an image row at a time.
-//   traffic   1/4 byte of L2 an FMA: a thirty-second of rung 0
+//   mapping   a block of 32 x 8 threads makes 32 x 32 results, 4 a thread. forward and backward_data: pixels
+//             x channels, tap by tap, 32 channels of the sum at a time. backward_weight: output x input
+//             channels of one tap, 32 pixels of an image row at a time.
+//   traffic   1/4 byte of L2 an FMA: a twentieth of rung 0
 //   roofline  shared memory: 1.25 wavefronts an FMA where an A100 affords 0.5 (cuda/ladder/tile_32.cuh)
-//   weak spot what does not fill 32: three input channels, rows of 7 pixels; and backward_data of stride 2 multiplies
-//             three times out of four with a zero
+//   weak spot what does not fill 32: three input channels, rows of 7 pixels; and backward_data of stride 2
+//             multiplies three times out of four with a zero
 //   why it loses to the next rung: two shared values for one FMA; registers can keep more of them
 #include "cuda/column_sums.cuh"
 #include "cuda/ladder/tile_32.cuh"

@@ -1,8 +1,8 @@
 // Linear, rung 0: one thread an element of the result.
-//   mapping   neighbouring threads have neighbouring columns: of each product one factor is the same for the whole warp,
-//             the other 32 consecutive floats. (forward copies the weight transposed first: as [o][i] it would cost 32
-//             sectors a request instead of 4.)
-//   traffic   8 bytes from L1 or L2 for each FMA
+//   mapping   neighbouring threads have neighbouring columns: of each product one factor is the same for the
+//             whole warp, the other 32 consecutive floats. (forward copies the weight transposed first: as
+//             [o][i] it would cost 32 sectors a request instead of 4.)
+//   traffic   32 + 128 bytes from L1 or L2 for the 32 FMAs of a warp
 //   why it loses to the next rung: every value is fetched again for each of the 32 results that need it
 #include "cuda/ladder/transposed.cuh"
 #include "layers/linear.h"
@@ -14,7 +14,8 @@ using Sizes = LinearKernels::Sizes;
 
 constexpr int threads = 256;
 
-// c[row][column] = bias[column] + sum over k of A(row, k) * b[k * columns + column]; A lies [row][k] or [k][row].
+// c[row][column] = bias[column] + sum over k of A(row, k) * b[k * columns + column]; A lies [row][k] or
+// [k][row].
 template <bool by_rows>
 __global__ void product_kernel(int rows, int columns, int length, const float* a, const float* b,
                                const float* bias, GradSlot c) {

@@ -1,9 +1,9 @@
 // Linear, rung 2: 8 x 8 results in a thread's registers and 128-bit loads.
 //   mapping   cuda/gemm.cuh
-//   traffic   a block of 128 x 128 fetches 1/16 byte an FMA: half of what an A100's L2 delivers at f32 peak
+//   traffic   a block of 128 x 128 fetches 1/16 byte of L2 an FMA; an A100 affords 1
 //   roofline  f32 arithmetic: 1.09 instructions and 0.25 wavefronts of shared memory an FMA
-//   why it loses to the next rung: all threads of a block wait for a tile, then all multiply; the memory pipe idles
-//   during the one, the FMA pipe during the other
+//   why it loses to the next rung: all threads of a block wait for a tile, then all multiply; the memory pipe
+//   idles during the one, the FMA pipe during the other
 #include "cuda/ladder/one_buffer.cuh"
 #include "cuda/linear_passes.cuh"
 

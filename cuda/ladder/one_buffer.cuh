@@ -1,5 +1,6 @@
-// The main loop of rung 2 for the block product of cuda/gemm.cuh: fetch a tile through registers, wait, multiply it, wait.
-// Latency of L2 (about 200 clocks) is hidden by the SM's other block only; Multistage overlaps it with the FMAs.
+// The main loop of rung 2 for the block product of cuda/gemm.cuh: fetch a tile through registers, wait,
+// multiply it, wait. Latency of L2 (about 200 clocks) is hidden by the SM's other block only; Multistage
+// overlaps it with the FMAs.
 #pragma once
 #include "cuda/gemm.cuh"
 

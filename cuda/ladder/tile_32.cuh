@@ -1,5 +1,5 @@
-// A 32 x 32 tile of a product from two tiles in shared memory, for blocks of 32 x 8 threads: thread (x, y) has column x
-// and rows 4y to 4y + 3.
+// A 32 x 32 tile of a product from two tiles in shared memory, for blocks of 32 x 8 threads: thread (x, y)
+// has column x and rows 4y to 4y + 3.
 //   traffic       each value is fetched once for 32 results instead of once for each
 //   shared memory a warp reads 4 values of A for all its lanes and 32 of B: 1.25 wavefronts an FMA
 //   conflicts     none: rows are 36 floats long, so 8 quads of a column lie in 32 banks

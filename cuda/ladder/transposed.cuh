@@ -1,6 +1,6 @@
 // A matrix of `lines` x `length` copied as length x lines, so that threads beside each other, which belong to
-// neighbouring lines, read neighbouring addresses. One thread an element; reads are scattered, but a weight is read
-// once here and once for every pixel afterwards.
+// neighbouring lines, read neighbouring addresses. One thread an element; reads are scattered, but a weight
+// is read once here and once for every pixel afterwards.
 #pragma once
 #include "cuda/element.cuh"
 

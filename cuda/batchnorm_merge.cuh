@@ -1,5 +1,5 @@
-// The second launch of the sums of cuda/batchnorm_sums.cuh: the pieces of the rows become one result a channel,
-// in double and in an order that the sizes decide.
+// The second launch of the sums of cuda/batchnorm_sums.cuh: the pieces of the rows become one result a
+// channel, in double and in an order that the sizes decide.
 //   mapping   8 channels a block, 32 threads a channel
 //   traffic   8 bytes a channel and piece: 1 % of what the first launch reads
 #pragma once

@@ -27,7 +27,8 @@ struct Conv2dSizes {
   int stride, pad, dilation;
   constexpr int out_h() const { return (h + 2 * pad - dilation * (r - 1) - 1) / stride + 1; }
   constexpr int out_w() const { return (w + 2 * pad - dilation * (s - 1) - 1) / stride + 1; }
-  constexpr int64_t pixels() const { return int64_t{n} * out_h() * out_w(); }                // rows of the product
+  // rows of the product
+  constexpr int64_t pixels() const { return int64_t{n} * out_h() * out_w(); }
   double flops() const { return 2.0 * double(pixels()) * k * r * s * double(c); }  // one pass
 };
 

@@ -34,8 +34,8 @@ Batch batch_of(const Plan& plan, Device device) {
 }
 
 // Epochs of four steps, so that a large-loss method changes how many labels it takes for wrong. The rate is
-// small because of ReLU: an activation that rounds to the other side of 0 moves a weight by its whole gradient,
-// 1e-3 of a loss after some steps at ten times this rate.
+// small because of ReLU: an activation that rounds to the other side of 0 moves a weight by its whole
+// gradient, 1e-3 of a loss after some steps at ten times this rate.
 Training train(const Plan& plan, Device device) {
   ResNetCam model({.depth = 18, .classes = 5, .alpha = 5}, 4);
   ParameterArena arena(

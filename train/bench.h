@@ -74,8 +74,8 @@ std::vector<double> seconds_of(int repeats, QuietCores& cores, Body&& body) {
 }
 
 // Seconds of one call on a device: after a warm-up, `repeats` times as many calls in a row as take at least
-// 2 ms, over their number; so neither the start of a kernel nor waiting for its end counts. Only what is timed
-// lies within the profiler's range (nsys --capture-range=cudaProfilerApi).
+// 2 ms, over their number; so neither the start of a kernel nor waiting for its end counts. Only what is
+// timed lies within the profiler's range (nsys --capture-range=cudaProfilerApi).
 template <class Body>
 std::vector<double> seconds_on(Device device, int repeats, Body&& body) {
   const auto time_of = [&](int64_t calls) {

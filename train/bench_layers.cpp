@@ -1,8 +1,8 @@
 // Every layer shape of a model, each pass alone, against what the device can do.
 //
 // On the cpu convolutions are judged by arithmetic and the other layers by the bytes of the tensors they must
-// read and write once; on a GPU all are judged by the roofline (train/bench_table.h). A GPU is timed over many
-// calls of one kernel in a row, so tensors smaller than its L2 cache may be read from there.
+// read and write once; on a GPU all are judged by the roofline (train/bench_table.h). A GPU is timed over
+// many calls of one kernel in a row, so tensors smaller than its L2 cache may be read from there.
 #include "engine/parallel.h"
 #include "engine/random.h"
 #include "layers/add.h"

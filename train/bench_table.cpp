@@ -7,9 +7,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Operations a clock and multiprocessor, two a multiply-add: f32 on the ordinary units, tf32 and bf16 (sums in
-// f32) on tensor cores without sparsity. From NVIDIA's white papers on these architectures; for sm_86 and sm_89
-// those of the professional cards, GeForce has half in tf32 and bf16.
+// Operations a clock and multiprocessor, two a multiply-add: f32 on the ordinary units, tf32 and bf16 (sums
+// in f32) on tensor cores without sparsity. From NVIDIA's white papers on these architectures; for sm_86 and
+// sm_89 those of the professional cards, GeForce has half in tf32 and bf16.
 struct Architecture {
   int major, minor, f32, tf32, bf16;
 };

@@ -3,7 +3,8 @@
 // The yardsticks. cpu: the multiply-add peak and the bandwidth that the host measures itself (train/bench.h).
 // GPU: the roofline of its data sheet. A call that makes F operations and has to move B bytes takes at least
 //     floor = max(F / peak of the precision, B / bandwidth),      share = floor / measured time
-// and, where the same call was measured with a library's rung too, of_library = the library's time / its time.
+// and, where the same call was measured with a library's rung too, of_library = the library's time / its
+// time.
 #pragma once
 #include <map>
 #include <optional>
@@ -13,8 +14,8 @@
 
 namespace lucida {
 
-// One kernel call: floating-point operations, 0 for layers that only move memory, and the bytes of the tensors
-// that it must read and write once.
+// One kernel call: floating-point operations, 0 for layers that only move memory, and the bytes of the
+// tensors that it must read and write once.
 struct Work {
   double flops, bytes;
 };

@@ -1,7 +1,7 @@
 // Batches where the model lies.
 //
-// On the cpu a Feed passes the loader's batches on. A GPU gets bytes, a quarter of what floats would take, and
-// mirrors and normalises them itself; they travel while the batch before is computed:
+// On the cpu a Feed passes the loader's batches on. A GPU gets bytes, a quarter of what floats would take,
+// and mirrors and normalises them itself; they travel while the batch before is computed:
 //
 //     next() of batch b      normalises b, sends b+1 (filled during step b-1), returns
 //     the caller             queues step b

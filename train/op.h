@@ -62,9 +62,9 @@ struct OpResult {
   OpTimes times;
 };
 
-// Settings left out get their defaults. `upstream`: gradients of outputs by name, f32. Throws Error for unknown
-// or missing names. Runs `repeat` times; the results of all are the same. Under Precision::bf16 activations and
-// their gradients are rounded to bf16 on the device first.
+// Settings left out get their defaults. `upstream`: gradients of outputs by name, f32. Throws Error for
+// unknown or missing names. Runs `repeat` times; the results of all are the same. Under Precision::bf16
+// activations and their gradients are rounded to bf16 on the device first.
 OpResult run_operation(const Operation&, OpArguments, const std::map<std::string, Tensor>& upstream,
                        int repeat = 1);
 

@@ -1,4 +1,5 @@
-// What a training step does besides layers and losses, as `lucida op` knows it: number formats, the optimizer.
+// What a training step does besides layers and losses, as `lucida op` knows it: number formats, the
+// optimizer.
 #include "engine/memory.h"
 #include "engine/optimizer.h"
 #include "layers/cast.h"

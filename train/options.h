@@ -9,9 +9,9 @@
 
 namespace lucida {
 
-// "auto" is a GPU where this build has kernels for it and one is there, else the cpu; a build with kernels on a
-// machine without a driver says so in one line on stderr. Any other word is taken as an order: Error says what
-// is missing, and why nothing but tests and `lucida op` runs emulated.
+// "auto" is a GPU where this build has kernels for it and one is there, else the cpu; a build with kernels on
+// a machine without a driver says so in one line on stderr. Any other word is taken as an order: Error says
+// what is missing, and why nothing but tests and `lucida op` runs emulated.
 Device device_for_work(const std::string& asked);
 
 // --precision for this device from now on. Throws Error where the device has no such arithmetic.

@@ -1,14 +1,14 @@
 // One optimizer step on one batch, wherever the model lies:
 //     forward -> loss -> backward -> clip -> optimizer -> moving average of the weights
 //
-// queue() returns once the work is queued; on a GPU it runs while the host reads the next images. loss() waits
-// for it, the only place of a step where the host does (and --clip, whose norm decides what follows).
+// queue() returns once the work is queued; on a GPU it runs while the host reads the next images. loss()
+// waits for it, the only place of a step where the host does (and --clip, whose norm decides what follows).
 //
-// With `record` the second step on a GPU is recorded, from the forward pass to the gradients, and later ones are
-// replays: one call instead of hundreds of kernels that the host starts one by one. What changes from step to
-// step stays outside: images and labels are copied to where the recording reads them, the optimizer runs as
-// always. A batch of another size, or whatever cannot be recorded, runs as if there were no recording; a new
-// epoch is recorded anew, because large-loss methods reject more each epoch.
+// With `record` the second step on a GPU is recorded, from the forward pass to the gradients, and later ones
+// are replays: one call instead of hundreds of kernels that the host starts one by one. What changes from
+// step to step stays outside: images and labels are copied to where the recording reads them, the optimizer
+// runs as always. A batch of another size, or whatever cannot be recorded, runs as if there were no
+// recording; a new epoch is recorded anew, because large-loss methods reject more each epoch.
 //
 // Read next:  train/step.cpp, train/trainer.cpp (the loop around it), engine/optimizer.h
 #pragma once

@@ -81,7 +81,7 @@ $(B)/%.o: %.cpp
 	@mkdir -p $(@D)
 	@echo "c++   $<"
 	@$(CXX) $(FLAGS) -DLUCIDA_ARCH='"$(ARCH)"' -c $< -o $@
-$(B)/%.emulated.o: OPTIMISE += -Wno-unknown-pragmas
+$(B)/%.emulated.o: OPTIMISE += -Wno-unknown-pragmas -fno-strict-aliasing # 16 bytes are read as float4
 $(B)/%.emulated.o: %.cu
 	@mkdir -p $(@D)
 	@echo "emul  $<"

@@ -1,16 +1,17 @@
 // BatchNorm on the device: rows split over blocks, 16 bytes a lane, ReLU and the residual fused.
 //
-//   math      y = scale * x + shift (+ skip) (then relu);  dx = a * g + b * x + c,  dskip = g = dy where y > 0
+//   math      y = scale * x + shift (+ skip) (then relu);  dx = a * g + b * x + c,  dskip = g
 //             statistics and sums of g: cuda/batchnorm_sums.cuh; all formulas: layers/batchnorm.h
 //   mapping   128 bytes of a row and a piece of the rows a block: cuda/batchnorm_slice.cuh
-//   traffic   forward 2 reads + 1 write (+ 1 read of skip), backward 2 + 2 reads - x, dy - and 1 write; where relu
-//             follows a residual 3 + 3 reads - x, y, dy - and 2 writes, dx and dskip
+//   traffic   forward 2 reads + 1 write (+ 1 read of skip), backward 2 + 2 reads - x, dy - and 1 write;
+//             where relu follows a residual 3 + 3 reads - x, y, dy - and 2 writes, dx and dskip
 //   roofline  memory. Per element 2 to 5 float operations for 8 to 16 bytes: instructions are a tenth of what
 //             could be issued in the same time in f32, a third in bf16, whose halves are widened one by one.
 //             64 x 56 x 56 x 256 in f32 (205 MB) costs 101 us a pass on an A100 (2.04 TB/s), 61 us on an H100
 //   weak spot the passes read x again from memory although the kernel before had it in registers: the
-//             convolution could add up the statistics in its epilogue (forward 1 read + 1 write), the gradient
-//             of the next convolution the sums of g
+//             convolution could add up the statistics in its epilogue (forward 1 read + 1 write), the
+//             gradient of the next convolution the sums of g
+#include "cuda/batchnorm_merge.cuh"
 #include "cuda/batchnorm_sums.cuh"
 
 namespace lucida {

@@ -1,5 +1,5 @@
-// What every device rung of BatchNorm shares: what is done once a channel, one thread each. The formulas are those of
-// layers/batchnorm.h. A few KiB are read and written: such a launch costs what a launch costs.
+// What every device rung of BatchNorm shares: what is done once a channel, one thread each. The formulas are
+// those of layers/batchnorm.h. A few KiB are read and written: such a launch costs what a launch costs.
 #pragma once
 #include "cuda/element.cuh"
 #include "layers/batchnorm.h"

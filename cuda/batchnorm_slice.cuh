@@ -5,9 +5,9 @@
 //     threadIdx.x  0 .. 7     16 bytes of the slice: 4 channels in f32, 8 in bf16
 //     threadIdx.y  0 .. 15    rows y, y + 16, y + 32, ... of the piece
 //
-// so a request of a warp is 512 bytes, four whole lines, for any number of channels from 32 (f32) or 64 (bf16)
-// on, and narrow tensors are cut into as many blocks as wide ones. Channels that do not fill vectors, or addresses
-// off 16 bytes, take the same kernels with one channel a thread, 32 across and 4 down.
+// so a request of a warp is 512 bytes, four whole lines, for any number of channels from 32 (f32) or 64
+// (bf16) on, and narrow tensors are cut into as many blocks as wide ones. Channels that do not fill vectors,
+// or addresses off 16 bytes, take the same kernels with one channel a thread, 32 across and 4 down.
 #pragma once
 #include <type_traits>
 
@@ -85,8 +85,8 @@ __device__ int thread_of() {
 }
 
 // Per-channel values of the slice in shared memory. Each thread wants the W values of its lane, 16 bytes at
-// once; channels 0-3 and 4-7 of the lanes lie in two halves, 16 words apart modulo the 32 banks, so that neither
-// this nor one thread a channel meets a bank conflict.
+// once; channels 0-3 and 4-7 of the lanes lie in two halves, 16 words apart modulo the 32 banks, so that
+// neither this nor one thread a channel meets a bank conflict.
 template <int W>
 struct SliceVector {
   static constexpr int half = Slice<W>::lanes * 4 + 16;
@@ -146,8 +146,8 @@ struct Place {
   }
 };
 
-// body(rows, element) for steps of `Rows` rows of this thread from p.row on; `rows` is a constant where the step
-// is full, which spares a comparison a row, and less only in the last step of a piece.
+// body(rows, element) for steps of `Rows` rows of this thread from p.row on; `rows` is a constant where the
+// step is full, which spares a comparison a row, and less only in the last step of a piece.
 template <int Rows, int W, class Body>
 __device__ void every_step(const Place<W>& p, const Body& body) {
   constexpr int down = Slice<W>::row_lanes;
@@ -178,8 +178,8 @@ Grid grid_for(int64_t rows, int channels, int64_t piece_rows) {
 
 enum class Mask { none, y, x };
 
-// Where relu let a gradient pass: y > 0, or what is the same without a residual, scale * x + shift > 0, computed as
-// normalize did.
+// Where relu let a gradient pass: y > 0, or what is the same without a residual, scale * x + shift > 0,
+// computed as normalize did.
 template <int W, Mask M>
 struct LaneMask {
   Lane<W> scale, shift;

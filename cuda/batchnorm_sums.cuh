@@ -1,16 +1,19 @@
-// The two passes of cuda/batchnorm.cu that add up rows, in two launches each: every block sums its piece of the
-// rows, then the pieces are merged in order, in double. Nothing is atomic, so the bits depend on the sizes alone.
+// The two passes of cuda/batchnorm.cu that add up rows, in two launches each: every block sums its piece of
+// the rows, then the pieces are merged in order, in double. Nothing is atomic, so the bits depend on the
+// sizes alone.
 //
-//   statistics   a thread's 16 rows are in registers: their mean m, then the squares around it; steps are merged
-//                without a division an element (Chan et al., 1979):
-//                    delta = m - mean,  w = 16 / count,  mean += delta * w,  squares += delta^2 * (count - 16) * w
-//                threads of a block: mean = sum n_i mean_i / n, squares = sum squares_i + n_i (mean_i - mean)^2
+//   statistics   a thread's 16 rows are in registers: their mean m, then the squares around it; steps are
+//                merged without a division an element (Chan et al., 1979):
+//                    delta = m - mean,  w = 16 / count,  mean += delta * w,  squares += delta^2 * (count -
+//                    16) * w
+//                threads of a block: mean = sum n_i mean_i / n, squares = sum squares_i + n_i (mean_i -
+//                mean)^2
 //   bf16         has 8 fraction bits, so 16 bits hold a square, and float holds the sum of 64 of them exactly
-//                while the values lie within a factor of two of each other, which is when sum x^2 - (sum x)^2 / n
-//                would cancel: a thread takes plain sums of at most 64 rows
+//                while the values lie within a factor of two of each other, which is when sum x^2 - (sum
+//                x)^2 / n would cancel: a thread takes plain sums of at most 64 rows
 //   reduce       sums of g and of g * (x - mean)
-//   traffic      statistics 1 read, reduce 2 (3 where relu follows a residual); the pieces' sums add 8 bytes a channel and piece,
-//                3 % of bf16 rows at the 256 rows a piece has at least
+//   traffic      statistics 1 read, reduce 2 (3 where relu follows a residual); the pieces' sums add 8 bytes
+//                a channel and piece, 3 % of bf16 rows at the 256 rows a piece has at least
 #pragma once
 #include <algorithm>
 
@@ -100,7 +103,8 @@ struct ExactSums {
       }
     count += rows;
   }
-  // sum (x - m)^2 = sum x^2 - m sum x - m (sum x - n m); the last term is what rounding m = sum x / n left over.
+  // sum (x - m)^2 = sum x^2 - m sum x - m (sum x - n m); the last term is what rounding m = sum x / n left
+  // over.
   __device__ Moments<W> finish() const {
     Moments<W> all;
     all.count = float(count);
@@ -158,7 +162,8 @@ __device__ void write_piece(const Place<W>& p, int channels, float* pieces, Two 
 }
 
 // A piece's mean and squares around it. Its threads are merged relative to the mean of row lane 0: as that is
-// 1/16 of the piece (1/4 where a thread has one channel), taking sum^2 / n off the squares costs 4 bits at worst.
+// 1/16 of the piece (1/4 where a thread has one channel), taking sum^2 / n off the squares costs 4 bits at
+// worst.
 template <class T, int W>
 __global__ void __launch_bounds__(threads)
     moments_kernel(Sizes<T> z, int64_t piece_rows, const T* x, float* pieces) {
@@ -215,83 +220,6 @@ __global__ void __launch_bounds__(threads)
       }
   });
   write_piece(p, z.channels, pieces, s.rows.total(sum, sum_x));
-}
-
-// How the pieces become the result: term(piece, c) is added up in double, finish() writes.
-struct TwoDoubles {
-  double a = 0, b = 0;
-};
-struct MergeMoments {
-  int64_t rows, piece_rows;
-  int channels;
-  const float* pieces;
-  float *mean, *var;
-
-  __device__ TwoDoubles term(int64_t piece, int c) const {
-    const float* at = pieces + piece * 2 * channels + c;
-    const int64_t left = rows - piece * piece_rows;
-    const double n = double(left < piece_rows ? left : piece_rows);
-    const double d = double(at[0]) - double(pieces[c]);  // relative to the first piece
-    return {n * d, at[channels] + n * d * d};
-  }
-  __device__ void finish(int c, TwoDoubles sum) const {
-    const double shift = sum.a / double(rows), squares = sum.b - sum.a * shift;
-    mean[c] = float(pieces[c] + shift);
-    var[c] = float(squares / double(rows));
-  }
-};
-struct MergeSums {
-  int channels;
-  const float *pieces, *rstd;
-  float *sum_dy, *sum_dy_xhat;
-
-  __device__ TwoDoubles term(int64_t piece, int c) const {
-    const float* at = pieces + piece * 2 * channels + c;
-    return {at[0], at[channels]};
-  }
-  __device__ void finish(int c, TwoDoubles sum) const {
-    sum_dy[c] = float(sum.a);
-    sum_dy_xhat[c] = float(sum.b * rstd[c]);
-  }
-};
-
-// 8 channels a block (one 32-byte sector of a piece), 32 threads a channel, each every 32nd piece.
-constexpr int merge_channels = 8, merge_lanes = 32;
-
-template <class Merge>
-__global__ void merge_kernel(Merge merge, int64_t pieces) {
-  struct Smem {
-    TwoDoubles sum[merge_lanes][merge_channels];
-  };
-  Smem& s = shared<Smem>();
-  const int c = int(blockIdx.x) * merge_channels + int(threadIdx.x);
-  TwoDoubles sum;
-  if (c < merge.channels)
-    for (int64_t i = threadIdx.y; i < pieces; i += merge_lanes) {
-      const TwoDoubles term = merge.term(i, c);
-      sum.a += term.a;
-      sum.b += term.b;
-    }
-  s.sum[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y != 0 || c >= merge.channels)
-    return;
-  for (int i = 1; i < merge_lanes; ++i) {
-    sum.a += s.sum[i][threadIdx.x].a;
-    sum.b += s.sum[i][threadIdx.x].b;
-  }
-  merge.finish(c, sum);
-}
-
-inline Tensor pieces_of(int64_t pieces, int channels) {
-  return Tensor::empty({pieces, 2, channels}, {this_device});
-}
-
-template <class Merge>
-void merge_pieces(const char* name, const Merge& merge, int64_t pieces) {
-  launch(name,
-         {dim3(unsigned(blocks_for(merge.channels, merge_channels))), dim3(merge_channels, merge_lanes)},
-         merge_kernel<Merge>, merge, pieces);
 }
 
 }  // namespace lucida::batchnorm_slice

@@ -63,8 +63,7 @@ __device__ T* dynamic_shared() {
 
 #else
 
-// A namespace of its own: in the tests of a CUDA build these functions and nvcc's are linked into one
-// program.
+// A namespace of its own: the tests of a CUDA build link these functions and nvcc's into one program.
 inline namespace emulated {
 
 inline constexpr Device::Kind this_device = Device::emulated;

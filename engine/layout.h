@@ -1,5 +1,5 @@
 // Layouts at the border: memory is channels-last (NHWC, weights OHWI), files are channels-first (NCHW, OIHW).
-// Both changes are one transposition an image, [C][H*W] <-> [H*W][C]. Tensors of a device are transposed on it.
+// Both are one transposition an image, [C][H*W] <-> [H*W][C]; tensors of a device are transposed there.
 //
 // Read next:  engine/layout.cpp, cpu/layout.cpp, cuda/layout.cu, tests/layout_test.cpp
 #pragma once

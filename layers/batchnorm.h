@@ -40,8 +40,8 @@ struct BatchNormCoefficients {
   float *a, *b, *c;  // each [channels]
 };
 
-// Which elements relu let through: those with y > 0. Where y = scale * x + shift and nothing else, x tells it as
-// well and is read anyway, so y need not be: 4 reads and 1 write on the way back instead of 6 and 1.
+// Which elements relu let through: those with y > 0. Where y = scale * x + shift and nothing else, x tells
+// it as well and is read anyway, so y need not be: 4 reads and 1 write on the way back instead of 6 and 1.
 template <class T>
 struct ReluMaskOf {
   const T* y = nullptr;  // given: where y > 0

@@ -179,7 +179,7 @@ def cell(name, c, must, beat):
     key = f"{name}/{c['unit']}" if name in ("wi", "wf") else name
     if key not in c:
         return ""
-    value = f"{c[key]:.0f}" if key in ("B/req", "L2/mma", "local") else f"{c[key]:.3g}" if key == "coalescing" else f"{c[key]:.2f}"
+    value = f"{c[key]:.0f}" if key in ("B/req", "L2/mma", "local", "coalescing") else f"{c[key]:.2f}"
     marks = []
     if key in must and not holds(c[key], must[key]):
         marks.append(f"**misses {must[key][0]} {must[key][1]:g}**")
@@ -198,7 +198,8 @@ def report(title, columns, rows, targets):
     for name, c in rows:
         must, beat = limits_of(targets[name]["must"]), limits_of(targets[name]["beat"])
         unit = c.get("unit", "")
-        print(f"| {name}{', per ' + unit if unit else ''} | " + " | ".join(cell(n, c, must, beat) for n in columns) + " |")
+        cells = [cell(n, c, must, beat) for n in columns]
+        print(f"| {name}{', per ' + unit if unit else ''} | " + " | ".join(cells) + " |")
 
 
 def main():

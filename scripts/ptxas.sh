@@ -27,7 +27,7 @@ fields() {
 }
 
 # forward_kernel<float> instead of lucida::(anonymous namespace)::forward_kernel<float>(long, float const*)
-readable() { c++filt | sed -E 's/\(anonymous namespace\):://g; s/[a-z_0-9]+:://g; s/void //; s/\(.*//; s/ //g'; }
+readable() { c++filt | sed -E 's/\(anonymous namespace\):://g; s/\(bool\)0/false/g; s/\(bool\)1/true/g; s/\([A-Za-z_: ]+\)(-?[0-9])/\1/g; s/[a-z_0-9]+:://g; s/void //; s/\(.*//; s/ //g'; }
 
 paste -d ' ' <(fields) <(fields | cut -d ' ' -f 3 | readable) | awk '
   function least(a, b) { return a < b ? a : b }

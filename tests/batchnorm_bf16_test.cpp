@@ -1,4 +1,5 @@
-// BatchNorm on bf16 tensors: against f32 on the same, rounded, inputs; variances that cancellation would ruin.
+// BatchNorm on bf16 tensors: against f32 on the same, rounded, inputs; variances that cancellation would
+// ruin.
 #include <cmath>
 
 #include "layers/cast.h"

@@ -60,7 +60,8 @@ inline const std::vector<Shape> ugly_shapes = {
     {2, 1, 1, 1},   {1, 1, 2, 3},    {1, 5, 7, 5},  {3, 3, 3, 17},   {2, 4, 4, 31},  {1, 9, 2, 33},
     {2, 11, 3, 65}, {1, 13, 1, 130}, {7, 1, 1, 64}, {2, 40, 31, 16}, {1, 61, 67, 3}, {2, 17, 19, 256}};
 
-// Shapes of more elements are tested with every form and with every kind of statistics, but not with each pair.
+// Shapes of more elements are tested with every form and with every kind of statistics, but not with each
+// pair.
 inline bool skipped(const Shape& shape, Form form, Statistics statistics) {
   return shape.count() > 10000 && (int(form) + int(statistics)) % 3 != 2;
 }

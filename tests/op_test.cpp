@@ -126,7 +126,7 @@ TEST_CASE("op: number formats and the optimizer, alone") {
   a.settings = {{"format", "f8"}};
   CHECK_THROWS_WITH_AS(run("cast", a), doctest::Contains("bf16 or tf32"), Error);
   OpArguments o{{{"w", vector_of({1, 2})}, {"g", vector_of({0.5f, -1})}, {"m", vector_of({1, 0})}},
-                {{"kind", "sgd"}, {"lr", "0.5"}, {"momentum", "0.5"}}};
+                {{"kind", "sgd"}, {"lr", "0.5"}, {"momentum", "0.5"}, {"step", "2"}}};
   const OpResult sgd = run("optimizer", o, {}, 3);  // three times the same: inputs stay as they are
   CHECK(values_of(sgd.outputs, "m") == std::vector<float>{1, -1});
   CHECK(values_of(sgd.outputs, "w") == std::vector<float>{0.5f, 2.5f});

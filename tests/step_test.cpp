@@ -24,18 +24,20 @@ struct Plan {
   OptimizerOptions::Kind optimizer = OptimizerOptions::sgd;
 };
 
-Batch batch_of(const Plan& plan, int step, Device device) {
+Batch batch_of(const Plan& plan, Device device) {
   Batch batch;
-  batch.images = noise_tensor({plan.batch, plan.size, plan.size, 3}, uint64_t(step)).on(device);
-  std::vector<float> labels = noise(plan.batch * 5, uint64_t(100 + step));
+  batch.images = noise_tensor({plan.batch, plan.size, plan.size, 3}, 0).on(device);
+  std::vector<float> labels = noise(plan.batch * 5, 100);
   for (float& l : labels) l = l > 0.5f ? 1.0f : 0.0f;
   batch.labels = Tensor::from({plan.batch, 5}, labels, device);
   return batch;
 }
 
-// Epochs of four steps, so that a large-loss method changes how many labels it takes for wrong.
+// Epochs of four steps, so that a large-loss method changes how many labels it takes for wrong. The rate is
+// small because of ReLU: an activation that rounds to the other side of 0 moves a weight by its whole gradient,
+// 1e-3 of a loss after some steps at ten times this rate.
 Training train(const Plan& plan, Device device) {
-  ResNetCam model({.depth = 18, .classes = 5, .alpha = 5}, 3);
+  ResNetCam model({.depth = 18, .classes = 5, .alpha = 5}, 4);
   ParameterArena arena(
       named_tensors(model),
       [](const NamedTensor& t) {
@@ -52,9 +54,10 @@ Training train(const Plan& plan, Device device) {
                      .delta_rel = 0.1,
                      .clip = 5,
                      .record = plan.record});
+  const Batch batch = batch_of(plan, device);
   Training t;
   for (int i = 0; i < plan.steps; ++i) {
-    step.queue(batch_of(plan, i, device), 1 + i / 4, 1e-3);
+    step.queue(batch, 1 + i / 4, 1e-4);
     t.losses.push_back(step.loss());
   }
   t.selected = step.selected();
@@ -68,12 +71,14 @@ void check_same_losses(const Training& got, const Training& want) {
     INFO("step ", i, ": loss ", got.losses[i], ", on the cpu ", want.losses[i]);
     CHECK(std::fabs(got.losses[i] - want.losses[i]) <= 1e-4 * std::fabs(want.losses[i]));
   }
-  CHECK(std::fabs(want.losses.front() - want.losses.back()) > 1e-3);  // the weights did move
+  CHECK(want.losses.back() < 0.5 * want.losses.front());
   CHECK(got.selected == want.selected);
 }
 
+// The smallest image whose last maps are 2x2: with 1x1 maps and two images BatchNorm divides a difference by
+// itself and rounding decides. The cpu's own rungs are up to 3e-6 apart.
 TEST_CASE("step: ten steps of ResNet-18 on emulated kernels give the losses of the cpu") {
-  const Plan plan{.steps = 10, .size = 32, .batch = 2};
+  const Plan plan{.steps = 10, .size = 33, .batch = 2};
   check_same_losses(train(plan, {Device::emulated}), train(plan, {}));
 }
 

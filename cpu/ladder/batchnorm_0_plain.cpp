@@ -2,7 +2,8 @@
 //
 //   statistics   mean = average of x,  var = average of (x - mean)^2
 //   normalize    y    = scale * x + shift (+ skip), then max(0, y) where relu is asked
-//   reduce       sum_dy = sum of g,  sum_dy_xhat = sum of g * (x - mean) * rstd,  g = dy where relu let it pass
+//   reduce       sum_dy = sum of g,  sum_dy_xhat = sum of g * (x - mean) * rstd,  g = dy where relu let it
+//                pass
 //   apply        dx   = a * g + b * x + c,  dskip = g
 //
 // A channel's column has a stride of `channels` floats: easy to read, and slow, because each pass fetches

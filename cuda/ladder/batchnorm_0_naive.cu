@@ -2,8 +2,8 @@
 //   math      layers/batchnorm.h; the variance in two passes, sums in double
 //   mapping   neighbouring threads have neighbouring channels, so a request of a warp is one piece of a row
 //   traffic   forward 3 reads + 1 write (x is read twice for the variance), backward 4 reads + 1 write
-//   roofline  memory; but one load of 4 bytes is under way a thread: ResNet's first layer keeps 64 threads of a
-//             GPU busy, each waiting about half a microsecond a row
+//   roofline  memory; but one load of 4 bytes is under way a thread: ResNet's first layer keeps 64 threads
+//             of a GPU busy, each waiting about half a microsecond a row
 //   weak spot parallel over channels alone
 //   why it loses to the next rung: rows are independent too, and there are thousands of them a channel
 #include "cuda/batchnorm_channels.cuh"

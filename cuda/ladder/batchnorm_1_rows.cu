@@ -1,13 +1,14 @@
 // BatchNorm, rung 1: one block for 32 channels, its warps share the rows.
-//   math      layers/batchnorm.h; the variance in two passes. Values are taken relative to the channel's first
-//             one, so that float's 24 bits hold deviations even when |mean| is far above them
-//   mapping   sums: lane = channel, warp = row modulo 8; a warp's request is 128 bytes of one row. (A block for
-//             a single channel would fetch a 32-byte sector for every 4 bytes.) normalize, apply: one thread an
-//             element, its channel is i % channels
+//   math      layers/batchnorm.h; the variance in two passes. Values are taken relative to the channel's
+//             first one, so that float's 24 bits hold deviations even when |mean| is far above them
+//   mapping   sums: lane = channel, warp = row modulo 8; a warp's request is 128 bytes of one row. (A block
+//             for a single channel would fetch a 32-byte sector for every 4 bytes.) normalize, apply: one
+//             thread an element, its channel is i % channels
 //   traffic   forward 3 reads + 1 write, backward 4 reads + 1 write, 4 bytes a lane (bf16: 2)
 //   roofline  memory, if the whole GPU asked for it
 //   weak spot C = 64 makes two blocks, and the other 130 multiprocessors of an H100 wait
-//   why it loses to the next rung: that splits the rows over blocks as well, moves 16 bytes a lane and reads x
+//   why it loses to the next rung: that splits the rows over blocks as well, moves 16 bytes a lane and reads
+//   x
 //             once for mean and variance
 #include "cuda/batchnorm_channels.cuh"
 

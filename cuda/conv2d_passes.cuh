@@ -47,14 +47,9 @@ struct ConvBackwardData {
     k = int(blocks_for(z.r, kernel_step) * blocks_for(z.s, kernel_step)) * z.k;
   }
 
-  // Kept in shared memory: the main loop has no registers left for it.
-  __device__ const Taps& part(int i) const {
-    Taps& t = shared<Taps>();
-    if (threadIdx.x == 0)
-      t = taps(backward_axis(z.h, z.out_h(), z.r, i / z.stride, kernel_step, z),
-               backward_axis(z.w, z.out_w(), z.s, i % z.stride, kernel_step, z), z.n, z.k);
-    __syncthreads();
-    return t;
+  __device__ Taps part(int i) const {
+    return taps(backward_axis(z.h, z.out_h(), z.r, i / z.stride, kernel_step, z),
+                backward_axis(z.w, z.out_w(), z.s, i % z.stride, kernel_step, z), z.n, z.k);
   }
   template <class Where>
   __device__ auto left(const Taps& t, int line, int first_k) const {

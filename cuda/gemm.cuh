@@ -2,13 +2,13 @@
 //
 //     C[m][n] += sum over k of A[m][k] B[k][n]
 //
-//   mapping    a block makes T::rows x T::columns of C, a warp 64 x 32 of them, a thread 8 x 8: rows 4p to
-//              4p+3 and the four 32 further, columns 4q to 4q+3 and the four 16 further. k is walked in tiles
-//              of 16 that lie in shared memory.
+//   mapping    a block makes T::rows x T::columns of C, a warp 64 x 32, a thread 8 x 8: rows 4p to 4p + 3 and
+//              the four 32 further, columns 4q to 4q + 3 and the four 16 further. k is walked in tiles of 16
+//              that lie in shared memory.
 //                  lane   0  1 16 17      4q: q = bits 0 and 4 of the lane
 //                         2  3 18 19      4p: p = bits 1 to 3
-//                         4  5 20 21      Eight lanes, which read 128 bytes at once, need 4 quads
-//                        ..               of A and 2 of B: their loads broadcast.
+//                         4  5 20 21      Eight neighbouring lanes, which read 128 bytes at once, need
+//                        ..               4 quads of A and 2 of B: their loads broadcast.
 //                        14 15 30 31
 //   registers  64 sums, 32 values of one operand (8 lines x 4 k), 4 or 8 of the other; with 128 in all, two
 //              blocks of 256 threads share an SM.
@@ -25,8 +25,8 @@
 //       bank        0    4    8   12   16   20   24   28
 //       lines 0,1   0k0  0k4  0k8 0k12 1k0  1k4  1k8  1k12     a pair of lines fills the 32 banks,
 //       lines 2,3   3k12 2k0  2k4 2k8  2k12 3k0  3k4  3k8      every pair begins 4 banks further
-//     Copies write whole wavefronts; lines 4p, 4p+4, 4p+8, 4p+12, which are read together, lie 8 banks apart.
-//     No conflicts.
+//     Copies write whole wavefronts; lines 4p, 4p+4, 4p+8, 4p+12, which are read together, lie 8 banks
+//     apart. No conflicts.
 //   Run::line, neighbouring lines are neighbours in memory (channels of a pixel, where k counts pixels):
 //       k 0         line 0, 1, 2, 3, ...
 //       k 1         line 0, 1, 2, 3, ...                       reads and writes are contiguous: no conflicts

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/random.h"
+#include "layers/cast.h"
 #include "tests/check.h"
 
 namespace lucida {
@@ -140,6 +141,43 @@ TEST_CASE("conv2d: every rung equals rung 0 on drawn sizes") {
     CAPTURE(cases[i]);
     const emulate::Order order[] = {emulate::all_orders[i % std::size(emulate::all_orders)]};
     check_rungs_agree<Conv2dKernels>(operation(cases[i]), inputs(cases[i]), 1e-5, 0, order);
+  }
+}
+
+// y and the gradient of x are rounded once to 8 fraction bits, twice where they are added to what is there.
+TEST_CASE("conv2d: bf16 rungs equal rung 0 on what bf16 holds") {
+  constexpr double half_unit = 1.0 / 256;
+  for (const Case& z : gradient_cases) {
+    CAPTURE(z);
+    const Tensor bias = noise_tensor({z.k}, 3);
+    const Tensor x = rounded_to_bf16(inputs(z)[0]), weight = rounded_to_bf16(inputs(z)[1]);
+    const Tensor x32 = Tensor::from(x.shape(), x.to_host()),
+                 w32 = Tensor::from(weight.shape(), weight.to_host());
+    const Tensor some = operation(z)({x32, w32, bias}), dy = rounded_to_bf16(noise_tensor(some.shape(), 4));
+    const Run want = [&] {
+      const ForcedRung<Conv2dKernels> plain(0);
+      return run_operation(operation(z), {x32, w32, bias}, Tensor::from(dy.shape(), dy.to_host()));
+    }();
+    const Conv2dSizes sizes{z.n, z.h, z.w, z.c, z.k, z.r, z.s, z.stride, z.pad, z.dilation};
+    const auto check = [&](Device device) {
+      const auto& kernels = kernels_for<Conv2dKernelsOf<Bf16>>(device);
+      const Tensor in = x.on(device), w = weight.on(device), g = dy.on(device), b = copy_to(bias, device);
+      const Tensor y = Tensor::empty(dy.shape(), device, DType::bf16);
+      const Tensor dx = Tensor::empty(x.shape(), device, DType::bf16);
+      const Tensor dw = Tensor::empty(weight.shape(), device), db = Tensor::empty({z.k}, device);
+      kernels.forward(sizes, in.data<Bf16>(), w.data<Bf16>(), b.data(), y.data<Bf16>());
+      for (bool accumulate : {false, true}) {
+        kernels.backward_data(sizes, g.data<Bf16>(), w.data<Bf16>(), {dx.data<Bf16>(), accumulate});
+        kernels.backward_weight(sizes, in.data<Bf16>(), g.data<Bf16>(), {dw.data(), accumulate});
+        kernels.backward_bias(sizes, g.data<Bf16>(), {db.data(), accumulate});
+      }
+      const auto twice = [&](size_t i) { return add(want.gradients[i], want.gradients[i]); };
+      check_close(y, want.y, half_unit);
+      check_close(dx, twice(0), 2 * half_unit);
+      check_close(dw, twice(1), 1e-5);
+      check_close(db, twice(2), 1e-5);
+    };
+    for_each_variant<Conv2dKernelsOf<Bf16>>(check, 1);
   }
 }
 

@@ -135,6 +135,11 @@ Json losses() {
   return list;
 }
 
+// " (on request)"; nothing for rungs that are simply used.
+std::string when_used(const std::string& use) {
+  return use.empty() ? "" : " (" + use + ")";
+}
+
 void print_program(const Json& j) {
   const Json &b = j["build"], &cpu = j["devices"].front();
   std::printf("build      %s, C++%ld, %s, %d floats a vector%s\n", b["compiler"].get<std::string>().c_str(),
@@ -155,7 +160,7 @@ void print_program(const Json& j) {
     std::printf("  %-16s %-9s %-5s %2d  %s%s\n", k["operation"].get<std::string>().c_str(),
                 k["device"].get<std::string>().c_str(), k["dtype"].get<std::string>().c_str(),
                 k["rung"].get<int>(), k["idea"].get<std::string>().c_str(),
-                k["use"] == "" ? "" : (" (" + k["use"].get<std::string>() + ")").c_str());
+                when_used(k["use"].get<std::string>()).c_str());
   std::printf("\nlosses (--loss)\n");
   for (const Json& l : j["losses"])
     std::printf("  %-16s %s\n", l["name"].get<std::string>().c_str(), l["idea"].get<std::string>().c_str());

@@ -16,7 +16,7 @@ void copy_into(const Tensor& to, const Tensor& from) {
 
 }  // namespace
 
-TrainingStep::TrainingStep(Parts parts) : parts_(std::move(parts)) {
+TrainingStep::TrainingStep(Parts parts) : parts_(parts) {
   const Device device = parts_.model.device();
   const DeviceRuntime* runtime = runtime_of(device.kind);
   if (!parts_.record || (runtime && runtime->begin_recording))

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "engine/device.h"
 #include "engine/dispatch.h"
 #include "engine/error.h"
 
@@ -85,6 +86,11 @@ TEST_CASE("op: upstream gradients of several outputs add up") {
   CHECK(values_of(r.gradients, "dx") == std::vector<float>{15 + 150});
 }
 
+// Where this build has device kernels: emulated, or a GPU.
+Device accelerator() {
+  return {has_device(Device::cuda) ? Device::cuda : Device::emulated};
+}
+
 class UsePrecision {
  public:
   explicit UsePrecision(Precision p) { set_precision(p); }
@@ -92,24 +98,24 @@ class UsePrecision {
 };
 
 TEST_CASE("op: under bf16 activations are rounded on the device, outputs and gradients are widened again") {
-  const Device emulated{Device::emulated};
+  const Device device = accelerator();
   const std::vector<float> x = {1.00390625f, -3, 0.1f}, dy = {0.3f, 1, 2};
-  OpArguments a{{{"x", Tensor::from({3}, x, emulated)}}, {}};
+  OpArguments a{{{"x", Tensor::from({3}, x, device)}}, {}};
   const UsePrecision bf16(Precision::bf16);
-  const OpResult r = run("relu", a, {{"y", Tensor::from({3}, dy, emulated)}});
+  const OpResult r = run("relu", a, {{"y", Tensor::from({3}, dy, device)}});
   CHECK(values_of(r.outputs, "y") == std::vector<float>{1, 0, float(Bf16(0.1f))});
   CHECK(values_of(r.gradients, "dx") == std::vector<float>{float(Bf16(0.3f)), 0, 2});
   CHECK(a.inputs.at("x").dtype() == DType::f32);
-  a = {{{"x", Tensor::from({1, 3}, x, emulated)}, {"weight", Tensor::from({1, 3}, dy, emulated)}}, {}};
+  a = {{{"x", Tensor::from({1, 3}, x, device)}, {"weight", Tensor::from({1, 3}, dy, device)}}, {}};
   CHECK_THROWS_WITH_AS(run("linear", a), "linear: has no bf16 kernels, it computes in f32", Error);
 }
 
 TEST_CASE("op: precisions change what conv2d rounds, and only that") {
-  const Device emulated{Device::emulated};
+  const Device device = accelerator();
   const auto y = [&](Precision p) {
     const UsePrecision here(p);
-    const OpArguments a{{{"x", Tensor::full({1, 1, 1, 1}, 3, emulated)},
-                         {"weight", Tensor::full({1, 1, 1, 1}, 1 + 0x1p-9f + 0x1p-14f, emulated)}},
+    const OpArguments a{{{"x", Tensor::full({1, 1, 1, 1}, 3, device)},
+                         {"weight", Tensor::full({1, 1, 1, 1}, 1 + 0x1p-9f + 0x1p-14f, device)}},
                         {}};
     return values_of(run("conv2d", a).outputs, "y")[0];
   };

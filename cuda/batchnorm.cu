@@ -62,7 +62,7 @@ __device__ void store_gradient_lane(GradSlotOf<T> slot, int64_t i, Lane<W> v) {
 }
 
 template <class T, int W, Mask M>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(threads, 5)  // without the 5 ptxas spills at W = 1 to fit 16 blocks
     apply_kernel(Sizes<T> z, int64_t piece_rows, const T* x, ReluMaskOf<T> relu, const T* dy, const float* a,
                  const float* b, const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
   struct Smem {

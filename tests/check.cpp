@@ -1,6 +1,7 @@
 #include "tests/check.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 #include "engine/layout.h"
@@ -60,6 +61,11 @@ Tensor noise_off_zero(Shape shape, uint64_t seed, float gap) {
 
 Tensor copy_to(const Tensor& t, Device device) {
   return Tensor::from(t.shape(), t.to_host(), device);
+}
+
+bool test_emulated() {
+  const char* devices = std::getenv("LUCIDA_TEST_DEVICES");
+  return !devices || std::string_view(devices) != "cpu";
 }
 
 void check_close(std::span<const float> got, std::span<const float> want, double tolerance, double unit) {

@@ -74,7 +74,7 @@ __global__ void merge_kernel(Merge merge, int64_t pieces) {
 }
 
 inline Tensor pieces_of(int64_t pieces, int channels) {
-  return Tensor::empty({pieces, 2, channels}, {this_device});
+  return Tensor::empty({pieces, 2, channels}, current_device());
 }
 
 template <class Merge>

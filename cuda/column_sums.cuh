@@ -45,7 +45,7 @@ void column_sums(const char* name, int64_t rows, int columns, const T* x, GradSl
   const int64_t across = blocks_for(columns, 32);
   const int64_t rows_a_block = std::max<int64_t>(64, blocks_for(rows, blocks_for(264, across)));
   const int64_t down = blocks_for(rows, rows_a_block);
-  const Tensor partial = Tensor::empty({down, columns}, {this_device});
+  const Tensor partial = Tensor::empty({down, columns}, current_device());
   launch(name, {dim3(unsigned(across), unsigned(down)), dim3(32, 8)}, column_sums_kernel<T>, rows, columns,
          rows_a_block, x, partial.data());
   launch("add partial sums", {dim3(unsigned(blocks_for(columns, 256))), 256}, add_partial_sums_kernel<float>,

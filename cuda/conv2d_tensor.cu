@@ -38,7 +38,7 @@ void launch_gather(const char* name, Gather<T> g, int rows, int phases) {
                                                               : Split{1, int(tiles)};
   Tensor partial;
   if (split.count > 1) {
-    partial = Tensor::empty({split.count, rows, columns}, Device{this_device});
+    partial = Tensor::empty({split.count, rows, columns}, current_device());
     g.partial = {{partial.data(), false}, columns};
   }
   g.tiles_a_split = split.tiles;
@@ -111,7 +111,7 @@ template <class T>
 Tensor unfolded(const Conv2dSizes& z, bool of_dy, const T* image) {
   const int64_t pixels = of_dy ? int64_t{z.n} * z.h * z.w : z.pixels(),
                 depth = z.r * z.s * (of_dy ? z.k : z.c);
-  Tensor rows = Tensor::empty({pixels, depth}, Device{this_device}, dtype_of<T>);
+  Tensor rows = Tensor::empty({pixels, depth}, current_device(), dtype_of<T>);
   launch("conv2d unfold", {dim3(unsigned(blocks_for(rows.count(), helper_threads))), helper_threads},
          unfold_kernel<T>, z, of_dy, rows.count(), image, rows.data<T>());
   return rows;

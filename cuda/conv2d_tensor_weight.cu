@@ -70,7 +70,7 @@ void weight_product(const Conv2dSizes& z, const T* x, const T* dy, GradSlot dwei
   const bool direct = split.count == 1 && channels == z.c;
   Tensor partial;
   if (!direct)
-    partial = Tensor::empty({split.count, z.k, columns}, Device{this_device});
+    partial = Tensor::empty({split.count, z.k, columns}, current_device());
   const WeightProduct<T> p{.x = image.data,
                            .dy = dys.data,
                            .height = z.h,

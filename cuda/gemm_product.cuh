@@ -209,7 +209,7 @@ void run_on(const char* name, const Problem& p, Output out) {
   const int64_t count = p.results();
   if (out.slices == 1)
     return launch(name, grid, product_kernel<T, width, Loop, Problem>, p, out);
-  const Tensor partial = Tensor::empty({out.slices, count}, {this_device});
+  const Tensor partial = Tensor::empty({out.slices, count}, current_device());
   Output to_partial = out;
   to_partial.data = partial.data();
   to_partial.bias = nullptr;

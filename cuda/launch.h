@@ -30,6 +30,8 @@ constexpr int64_t blocks_for(int64_t work, int64_t a_block) {
 #ifdef __CUDACC__
 
 inline constexpr Device::Kind this_device = Device::cuda;
+// Where this thread's kernels run; what they need besides their arguments lies there too.
+Device current_device();
 
 // cuda/runtime.cu has these. The name is what profilers show and must live as long as the program.
 void begin_launch(const char* name);
@@ -67,6 +69,9 @@ __device__ T* dynamic_shared() {
 inline namespace emulated {
 
 inline constexpr Device::Kind this_device = Device::emulated;
+inline Device current_device() {
+  return {this_device};
+}
 
 template <class... Parameters, class... Arguments>
 void launch(const char* name, Grid grid, void (*kernel)(Parameters...), Arguments... arguments) {

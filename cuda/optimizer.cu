@@ -74,7 +74,7 @@ void adam(const OptimizerOptions& o, Step s, const float* g, float* w, float* m,
 }
 
 double sum_of_squares(int64_t count, const float* g) {
-  const Device device{this_device};
+  const Device device = current_device();
   const std::shared_ptr<void> memory = allocate(device, sizeof(double));
   sum_elements("optimizer squares", count, Square{}, Store{static_cast<double*>(memory.get())}, g);
   double total = 0;

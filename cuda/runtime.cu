@@ -168,8 +168,12 @@ void cuda_runtime::synchronize(Device device) {
   check(cudaStreamSynchronize(q.compute), "waiting for the device");
 }
 
+Device current_device() {
+  return {Device::cuda, std::max(this_device_index, 0)};
+}
+
 cudaStream_t compute_stream() {
-  return queues(std::max(this_device_index, 0)).compute;
+  return queues(current_device().index).compute;
 }
 
 void begin_launch(const char* name) {

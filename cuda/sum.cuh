@@ -59,7 +59,7 @@ template <class F, class Finish, class... T>
 void sum_elements(const char* name, int64_t count, F f, Finish finish, const T*... x) {
   using namespace sums;
   const int64_t blocks = std::clamp<int64_t>(blocks_for(count, 4096), 1, most_blocks);
-  const std::shared_ptr<void> memory = allocate(Device{this_device}, size_t(blocks) * sizeof(double));
+  const std::shared_ptr<void> memory = allocate(current_device(), size_t(blocks) * sizeof(double));
   double* partial = static_cast<double*>(memory.get());
   launch(name, {dim3(unsigned(blocks)), threads}, partial_sums_kernel<F, Finish, T...>, count,
          aligned_for_packs(x...), f, finish, partial, x...);

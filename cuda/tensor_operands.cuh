@@ -33,7 +33,7 @@ Operand<T> padded_rows(const T* x, int64_t rows, int columns) {
   const int padded = int(rounded_up(columns, chunk<T>));
   if (padded == columns && aligned_for_packs(x))
     return {{}, x};
-  Tensor copy = Tensor::empty({rows, padded}, Device{this_device}, dtype_of<T>);
+  Tensor copy = Tensor::empty({rows, padded}, current_device(), dtype_of<T>);
   launch("tensor pad rows",
          {dim3(unsigned(blocks_for(rows * padded / chunk<T>, helper_threads))), helper_threads},
          pad_rows_kernel<T>, rows, columns, padded, x, copy.data<T>());
@@ -82,7 +82,7 @@ template <class T>
 Operand<T> transposed_weight(const T* w, int k, int taps, int c) {
   const Operand<T> rows = padded_rows(w, int64_t{k} * taps, c);
   const int padded = int(rounded_up(k, chunk<T>)), padded_c = int(rounded_up(c, chunk<T>));
-  Tensor copy = Tensor::empty({padded_c, taps, padded}, Device{this_device}, dtype_of<T>);
+  Tensor copy = Tensor::empty({padded_c, taps, padded}, current_device(), dtype_of<T>);
   const dim3 blocks(unsigned(blocks_for(padded_c, 4 * chunk<T>)),
                     unsigned(blocks_for(padded, helper_threads / 4 * chunk<T>)), unsigned(taps));
   launch("tensor transpose weight", {blocks, helper_threads}, transpose_weight_kernel<T>, k, taps, padded_c,

@@ -65,7 +65,7 @@ template <class T, class F>
 void in_chunks(const Conv2dSizes& z, F&& f) {
   const int64_t an_image = int64_t(z.out_h()) * z.out_w() * depth(z);
   const int at_once = int(std::clamp<int64_t>(workspace_bytes / (an_image * int64_t(sizeof(T))), 1, z.n));
-  const Tensor patches = Tensor::empty({an_image * at_once}, {this_device}, dtype_of<T>);
+  const Tensor patches = Tensor::empty({an_image * at_once}, current_device(), dtype_of<T>);
   for (int first = 0; first < z.n; first += at_once) {
     Conv2dSizes chunk = z;
     chunk.n = std::min(at_once, z.n - first);

@@ -117,7 +117,7 @@ template <class T>
 constexpr cudnnDataType_t type_of = sizeof(T) == 2 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
 
 Tensor workspace(size_t bytes) {
-  return Tensor::empty({int64_t(bytes)}, {this_device}, DType::u8);
+  return Tensor::empty({int64_t(bytes)}, current_device(), DType::u8);
 }
 
 constexpr float one = 1;
@@ -168,9 +168,9 @@ void backward_weight(const Conv2dSizes& z, const T* x, const T* dy, GradSlot dwe
   if constexpr (sizeof(T) == 4) {
     run(dweight.accumulate ? 1.0f : 0.0f, dweight.data);
   } else {
-    const Tensor narrow = Tensor::empty({int64_t{z.k} * z.r * z.s * z.c}, {this_device}, dtype_of<T>);
+    const Tensor narrow = Tensor::empty({int64_t{z.k} * z.r * z.s * z.c}, current_device(), dtype_of<T>);
     run(0, narrow.data<T>());
-    kernels_for<CastKernels>({this_device}).from_bf16(narrow.count(), narrow.data<T>(), dweight);
+    kernels_for<CastKernels>(current_device()).from_bf16(narrow.count(), narrow.data<T>(), dweight);
   }
 }
 

@@ -22,7 +22,7 @@ __global__ void first_kernel(int64_t count, const T* x, Index* first) {
 
 template <class T>
 int64_t first_not_finite(int64_t count, const T* x) {
-  const Device device{this_device};
+  const Device device = current_device();
   const std::shared_ptr<void> memory = allocate(device, sizeof(Index));
   Index first = Index(count);
   copy_memory(memory.get(), device, &first, Device{}, sizeof first);

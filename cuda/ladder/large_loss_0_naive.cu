@@ -40,7 +40,7 @@ __global__ void correct_kernel(int64_t count, const uint8_t* selected, float* ta
 }
 
 void select(int64_t count, int64_t k, const float* logits, const float* labels, uint8_t* selected) {
-  const std::shared_ptr<void> memory = allocate(Device{this_device}, size_t(count) * sizeof(float));
+  const std::shared_ptr<void> memory = allocate(current_device(), size_t(count) * sizeof(float));
   float* u = static_cast<float*>(memory.get());
   const Grid grid{dim3(unsigned(blocks_for(count, threads))), threads};
   launch("large loss: losses", grid, losses_kernel, count, logits, labels, u);

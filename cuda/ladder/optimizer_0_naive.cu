@@ -79,7 +79,7 @@ void adam(const OptimizerOptions& o, Step s, const float* g, float* w, float* m,
   launch("optimizer adam", one_thread_each(s.count), adam_kernel, s, o, c.rate, c.root, g, w, m, v);
 }
 double sum_of_squares(int64_t count, const float* g) {
-  const Device device{this_device};
+  const Device device = current_device();
   const std::shared_ptr<void> partial = allocate(device, sum_blocks * threads * sizeof(double));
   double* const sums = static_cast<double*>(partial.get());
   launch("optimizer squares", {dim3(sum_blocks), threads}, squares_kernel, count, g, sums);

@@ -15,7 +15,7 @@ __global__ void transpose_kernel(int64_t lines, int64_t length, const T* from, T
 
 template <class T>
 Tensor transposed(int64_t lines, int64_t length, const T* from) {
-  const Tensor to = Tensor::empty({length, lines}, {this_device}, dtype_of<T>);
+  const Tensor to = Tensor::empty({length, lines}, current_device(), dtype_of<T>);
   launch("transpose", {dim3(unsigned(blocks_for(lines * length, 256))), 256}, transpose_kernel<T>, lines,
          length, from, to.data<T>());
   return to;

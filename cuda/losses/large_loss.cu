@@ -98,7 +98,7 @@ struct Correct {
 };
 
 void select(int64_t count, int64_t k, const float* logits, const float* labels, uint8_t* selected) {
-  const Device device{this_device};
+  const Device device = current_device();
   const std::shared_ptr<void> memory = allocate(device, size_t(digits * bins + count) * sizeof(float));
   float *counts = static_cast<float*>(memory.get()), *u = counts + digits * bins;
   const Grid grid{dim3(unsigned(blocks_for(count, threads * a_thread))), threads};

@@ -9,7 +9,6 @@
 #   make bench [ARGS="--json"] a training step, each layer and the loader, timed on this machine
 #   make cuda                  build/cuda/lucida with nvcc for sm_80 and sm_90, and what ptxas says of every kernel
 #   make cuda-test             every test on this machine's GPU; `make test` does both where there is one
-#   make cuda-ptx              build/cuda-ptx/lucida for a PTX simulator (cuda-ptx-test: the tests)
 #   make profile [STEPS=5]     a training step in Nsight Systems; docs/profiling.md
 #   make profile-kernel KERNEL=conv2d RUNG=4 [SHAPE= SET= PASS=]   one operation in Nsight Compute
 #   make read LAYER=conv2d     the files of one layer, in reading order
@@ -48,8 +47,7 @@ NVCC      := $(CUDA_HOME)/bin/nvcc
 CUDA      ?= $(if $(and $(wildcard $(NVCC)),$(wildcard /dev/nvidiactl /dev/dxg)),1,0)
 NVFLAGS    = -std=c++20 -O3 -lineinfo --expt-relaxed-constexpr -Werror all-warnings -Xcompiler -fopenmp,-Wall,-Werror \
              -I. -MMD -MP
-GPUS      := -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
-SIMULATED := -gencode arch=compute_80,code=compute_80
+GPUS      := -gencode arch=compute_80,code=[sm_80,compute_80] -gencode arch=compute_90,code=[sm_90,compute_90]
 CUBLAS    := $(wildcard $(CUDA_HOME)/include/cublas_v2.h)
 CUDNN     := $(wildcard $(CUDA_HOME)/include/cudnn.h /usr/include/cudnn.h /usr/include/*-linux-gnu/cudnn.h)
 CUDA_LIBS  = -L$(CUDA_HOME)/lib64 -lcudart $(if $(CUBLAS),-lcublas) $(if $(CUDNN),-lcudnn) \
@@ -61,7 +59,7 @@ PROGRAM   := $(if $(filter 1,$(CUDA)),build/cuda,$(B))/lucida
 ONE_MAKE   = $(MAKE) $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
 NEED_NVCC  = test -x $(NVCC) || { echo "make $@ needs nvcc, of the CUDA toolkit: CUDA_HOME=/where/it/is"; exit 1; }
 
-.PHONY: all cuda cuda-ptx cuda-test cuda-ptx-test ptxas train eval cam bench profile profile-kernel test layout read \
+.PHONY: all cuda cuda-test ptxas train eval cam bench profile profile-kernel test layout read \
         deps format lint clean help
 export KERNEL RUNG SHAPE SET PASS PRECISION STEPS # of make profile and make profile-kernel
 all: build/.deps
@@ -86,7 +84,7 @@ $(B)/%.emulated.o: %.cu
 	@mkdir -p $(@D)
 	@echo "emul  $<"
 	@$(CXX) $(FLAGS) -x c++ -c $< -o $@
-# Kernels of GPUs (build/cuda) and the PTX that a simulator can run (build/cuda-ptx), each linked with the host's objects.
+# Kernels of GPUs, linked with the host's objects; PTX is kept for later GPUs and for simulators (docs/profiling.md).
 # Beside each object lies what ptxas said, and from the PTX the threads of a block where __launch_bounds__ tells.
 build/cuda/%.o: %.cu
 	@mkdir -p $(@:.o=.keep)
@@ -95,16 +93,9 @@ build/cuda/%.o: %.cu
 	  { cat $(@:.o=.ptxas); rm -rf $(@:.o=.keep) $@; exit 1; }
 	@awk '/\.entry/ { sub(/\(.*/, ""); kernel = $$NF } /^\.maxntid/ { gsub(",", " "); print "maxntid", kernel, $$2, $$3, $$4 }' \
 	  $(@:.o=.keep)/*compute_80.ptx >> $(@:.o=.ptxas); rm -rf $(@:.o=.keep)
-build/cuda-ptx/%.o: %.cu
-	@mkdir -p $(@D)
-	@echo "nvcc  $<"
-	@$(NVCC) $(NVFLAGS) $(SIMULATED) -c $< -o $@
-cuda_objects = $(patsubst %.cu,build/$(1)/%.o,$(NVKERNELS))
-build/cuda/lucida build/cuda/test: $(call cuda_objects,cuda)
-build/cuda-ptx/lucida build/cuda-ptx/test: $(call cuda_objects,cuda-ptx)
-build/cuda/lucida build/cuda-ptx/lucida: $(call objects,$(LIBRARY) train/main.cpp)
-build/cuda/test build/cuda-ptx/test: $(call objects,$(LIBRARY) $(TESTS))
-build/cuda/lucida build/cuda-ptx/lucida build/cuda/test build/cuda-ptx/test:
+build/cuda/lucida: $(NVKERNELS:%.cu=build/cuda/%.o) $(call objects,$(LIBRARY) train/main.cpp)
+build/cuda/test: $(NVKERNELS:%.cu=build/cuda/%.o) $(call objects,$(LIBRARY) $(TESTS))
+build/cuda/lucida build/cuda/test:
 	@echo "link  $@"
 	@$(NVCC) -cudart shared -Xcompiler -fopenmp $^ -o $@ $(LDLIBS) $(CUDA_LIBS)
 -include $(shell find build -name '*.d' 2>/dev/null)
@@ -143,9 +134,6 @@ cuda-test: build/.deps
 	@$(NEED_NVCC)
 	@$(ONE_MAKE) build/cuda/test
 	build/cuda/test $(TEST_ARGS)
-cuda-ptx cuda-ptx-test: build/.deps
-	@$(NEED_NVCC)
-	@$(ONE_MAKE) build/cuda-ptx/$(if $(findstring test,$@),test,lucida)
 ptxas:
 	@bash scripts/ptxas.sh build/cuda
 profile: export PROGRAM := build/cuda/lucida

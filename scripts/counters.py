@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Counts what the device kernels do under a PTX simulator and compares it with scripts/counters.targets.
 
-    make cuda-ptx
+    make cuda
     python3 scripts/counters.py --runner RUN [--only REGEX] [--json FILE]      prints tables; exit 1 when a must is missed
     python3 scripts/counters.py --floor 16 64 256                              the step's floor alone: nothing is run
 
@@ -204,7 +204,7 @@ def report(title, columns, rows, targets):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--program", default="build/cuda-ptx/lucida")
+    p.add_argument("--program", default="build/cuda/lucida")
     p.add_argument("--runner", default=os.environ.get("LUCIDA_SIMULATOR", ""), help="command that starts a program")
     p.add_argument("--variable", default="GPUSIM_STATS", help="environment variable that names the CSV file")
     p.add_argument("--targets", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "counters.targets"))

@@ -22,6 +22,7 @@ inline constexpr int64_t most_blocks = 1024;
 template <class F, class... Values>
 __device__ double sum_of_pack(const F& f, const Values&... v) {
   double sum = 0;
+#pragma unroll  // however long f is: what is indexed in a loop would lie in local memory
   for (int k = 0; k < Pack<float>::size; ++k) sum += f(v[k]...);
   return sum;
 }

@@ -13,7 +13,7 @@
 namespace lucida {
 
 // What a number is used for; two uses never share values.
-enum class Stream : uint32_t { initialise = 1, shuffle = 2, augment = 3, scene = 4, test = 99 };
+enum class Stream : uint32_t { initialise = 1, shuffle = 2, augment = 3, scene = 4, estimate = 5, test = 99 };
 
 struct Random {
   uint64_t seed = 0;

@@ -40,7 +40,23 @@ TEST_CASE("command line: runtime errors are one line on stderr and exit 1") {
   CHECK(device.status == 1);
   CHECK(contains(device.err, "cuda"));
   const ProgramResult loss = run_lucida({"train", "--root", "/", "--loss", "nothing"});
-  CHECK(contains(loss.err, "no loss is called 'nothing': there are an, bce, ll-cp, ll-ct, ll-r"));
+  CHECK(contains(loss.err, "no loss is called 'nothing': there are an, an-ls, asl, bce, bce-ls, csl, "));
+  for (const char* name : {"epr", "gr", "hill", "ll-cp, ll-ct, ll-r", "role", "splc", "wan"})
+    CHECK(contains(loss.err, name));
+}
+
+TEST_CASE("command line: --help describes the loss it is asked with, and its options are checked") {
+  const ProgramResult help = run_lucida({"train", "--loss", "asl", "--help"});
+  CHECK(help.status == 0);
+  for (const char* text : {"Ridnik et al.", "L_ASL = ", "d/dx", "--gamma-neg", "--asl-clip", "(0.05)"})
+    CHECK(contains(help.out, text));
+  const ProgramResult range = run_lucida({"train", "--root", "/", "--loss", "splc", "--tau", "2"});
+  CHECK(range.status == 1);
+  CHECK(contains(range.err, "splc: tau (--tau) must be 1e-06 to 0.999999, got 2"));
+  const ProgramResult unused = run_lucida({"train", "--root", "/nowhere", "--loss", "an", "--tau", "0.5"});
+  CHECK(contains(unused.err, "--tau does nothing with --loss an"));
+  const ProgramResult file = run_lucida({"train", "--root", "/", "--loss", "em", "--pseudo-labels", "x.npy"});
+  CHECK(contains(file.err, "--pseudo-labels is for --loss em-pl, not em"));
 }
 
 TEST_CASE("command line: a device or precision that is not there says what is missing") {

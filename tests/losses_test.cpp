@@ -21,7 +21,10 @@ Tensor labels_like(const Shape& shape, uint64_t seed) {  // about a tenth 1, a t
 
 LossResult run(std::string_view name, const Tensor& logits, const Tensor& labels, int epoch,
                double delta = -1) {
-  return partial_label_loss(loss_named(name), logits, labels, {.epoch = epoch, .delta_rel = delta});
+  LossOptions options{.epoch = epoch};
+  if (delta >= 0)
+    options.values["delta_rel"] = delta;
+  return partial_label_loss(loss_named(name), logits, labels, options);
 }
 
 std::vector<int> chosen(const LossResult& result) {

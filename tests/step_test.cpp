@@ -51,7 +51,7 @@ Training train(const Plan& plan, Device device) {
                      .optimizer = optimizer,
                      .average = &average,
                      .loss = loss_named(plan.loss),
-                     .delta_rel = 0.1,
+                     .options = {.values = {{"delta_rel", 0.1}}},
                      .clip = 5,
                      .record = plan.record});
   const Batch batch = batch_of(plan, device);

@@ -2,14 +2,17 @@
 // happened.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "datasets/npy.h"
 #include "datasets/scenes.h"
 #include "engine/file.h"
 #include "engine/safetensors.h"
+#include "layers/losses/loss.h"
 #include "tests/program.h"
 #include "tests/scratch.h"
 
@@ -191,6 +194,77 @@ TEST_CASE("train: bce sees all labels, an evaluation with alpha 1 and 5 differs,
   CHECK(a["alpha"] == 2);
   CHECK(b["alpha"] == 5);
   CHECK(a["loss"] != b["loss"]);
+}
+
+// 17 images in batches of 4 are five steps an epoch: the run stops in the middle of the second.
+void check_resumed(const Words& loss, const std::string& counted) {
+  INFO(loss[1]);
+  const Scratch folder;
+  Words more = {"--epochs", "3", "--checkpoint-every", "3"};
+  more.insert(more.end(), loss.begin(), loss.end());
+  Words first = more, again = more;
+  first.insert(first.end(), {"--max-steps", "7"});
+  again.push_back("--resume");
+  const std::string whole = folder.path("whole"), parts = folder.path("parts");
+  const ProgramResult left_alone = run_lucida(train_words(whole, more));
+  REQUIRE_MESSAGE(left_alone.status == 0, left_alone.err);
+  REQUIRE(run_lucida(train_words(parts, first)).status == 0);
+  const ProgramResult resumed = run_lucida(train_words(parts, again));
+  REQUIRE_MESSAGE(resumed.status == 0, resumed.err);
+  check_same_run(whole, parts);
+  CHECK(timeless_log(whole) == timeless_log(parts));
+  int64_t taken = 0;
+  for (const auto& line : log_of(whole))
+    if (line["kind"] == "epoch" && line["split"] == "train") {
+      CHECK(line["false_negatives"].get<int64_t>() > 0);
+      CHECK(line.contains("precision") == (line["corrected"].get<int64_t>() > 0));
+      taken += line.value(counted, int64_t{0});
+    }
+  CHECK(taken > 0);
+}
+
+TEST_CASE("train: losses that change labels go on bit for bit and report what they caught") {
+  check_resumed({"--loss", "role", "--expected-positives", "1.5"}, "corrected");
+  check_resumed({"--loss", "em-apl", "--label-warmup", "1"}, "pseudo_negatives");
+  check_resumed({"--loss", "em-pl", "--pl-threshold", "0.3"}, "corrected");
+  check_resumed({"--loss", "mime", "--label-warmup", "1", "--theta", "0.3"}, "corrected");
+  check_resumed({"--loss", "splc", "--tau", "0.3", "--loss-sum", "0"}, "corrected");
+}
+
+TEST_CASE("train: csl takes its class prior from a model trained with csl-ignore") {
+  const Scratch folder;
+  const std::string prior = folder.path("prior"), run = folder.path("run");
+  const Words shared = {"--epochs", "1", "--loss-sum", "0", "--observe", "pos=1,neg=2"};
+  Words first = shared, second = shared;
+  first.insert(first.end(), {"--loss", "csl-ignore"});
+  second.insert(second.end(), {"--loss", "csl", "--class-prior", prior + "/best.safetensors",
+                               "--prior-threshold", "0.3", "--likelihood-topk", "1"});
+  REQUIRE(run_lucida(train_words(prior, first)).status == 0);
+  const ProgramResult r = run_lucida(train_words(run, second));
+  REQUIRE_MESSAGE(r.status == 0, r.err);
+  const std::vector<float> share = read_npy(run + "/class_prior.npy").as<float>();
+  const std::vector<float> left_out =
+      read_safetensors(run + "/last.state.safetensors").tensors.at("loss.table").floats();
+  REQUIRE(share.size() == scene_classes().size());
+  REQUIRE(left_out.size() == share.size());
+  for (size_t i = 0; i < share.size(); ++i) CHECK(left_out[i] == (share[i] > 0.3f ? 1.0f : 0.0f));
+}
+
+TEST_CASE("train: every loss takes steps with BoostLU, and its options stand in config.toml") {
+  const Scratch folder;
+  for (const LossKind& kind : all_losses()) {
+    INFO(std::string(kind.name));
+    const std::string run = folder.path(std::string(kind.name));
+    const ProgramResult r = run_lucida(train_words(run, {"--loss", std::string(kind.name), "--max-steps", "2",
+                                                         "--alpha", "5", "--observe", "pos=1,neg=1"}));
+    REQUIRE_MESSAGE(r.status == 0, r.err);
+    const std::string config = read_file(run + "/config.toml");
+    for (const LossSetting& s : kind.settings) CHECK(contains(config, s.option_name() + " = "));
+    for (const auto& line : log_of(run)) CHECK(std::isfinite(line["loss"].get<double>()));
+  }
+  const ProgramResult iu = run_lucida(train_words(folder.path("none"), {"--loss", "iu"}));
+  CHECK(iu.status == 1);
+  CHECK(contains(iu.err, "--loss iu learns from observed negatives, and there is none"));
 }
 
 }  // namespace

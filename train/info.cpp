@@ -131,7 +131,17 @@ Json kernels() {
 
 Json losses() {
   Json list = Json::array();
-  for (const LossKind& kind : all_losses()) list.push_back({{"name", kind.name}, {"idea", kind.idea}});
+  for (const LossKind& kind : all_losses()) {
+    list.push_back(
+        {{"name", kind.name}, {"idea", kind.idea}, {"paper", kind.paper}, {"formula", kind.formula}});
+    for (const LossSetting& s : kind.settings)
+      list.back()["settings"].push_back(
+          {{"name", s.name},
+           {"option", "--" + s.option_name()},
+           {"default", s.standard},
+           {"by_data", std::map<std::string_view, double>(s.by_data.begin(), s.by_data.end())},
+           {"meaning", s.meaning}});
+  }
   return list;
 }
 

@@ -5,21 +5,25 @@
 #include <sstream>
 
 #include "engine/error.h"
+#include "train/loss_state.h"
 
 namespace lucida {
 namespace {
 
 // Doubles are kept by their bits: text would round them.
 std::vector<int64_t> packed(const RunPosition& p) {
-  return {p.epoch,      p.batch,     p.step,        std::bit_cast<int64_t>(p.loss_sum),
-          p.images,     p.corrected, p.truly_false, std::bit_cast<int64_t>(p.best_map),
-          p.best_epoch, p.log_bytes};
+  return {p.epoch,          p.batch,      p.step,        std::bit_cast<int64_t>(p.loss_sum),
+          p.images,         p.corrected,  p.truly_false, std::bit_cast<int64_t>(p.best_map),
+          p.best_epoch,     p.relabelled, p.judged,      p.negatives,
+          p.truly_negative, p.log_bytes};
 }
 
 RunPosition unpacked(const std::vector<int64_t>& v, const std::string& path) {
-  require(v.size() == 10, path, ": 'position' has ", v.size(), " values instead of 10");
-  return {v[0], v[1], v[2], std::bit_cast<double>(v[3]), v[4], v[5], v[6], std::bit_cast<double>(v[7]),
-          v[8], v[9]};
+  require(v.size() == 14, path, ": 'position' has ", v.size(), " values instead of 14");
+  return {v[0],  v[1], v[2],  std::bit_cast<double>(v[3]),
+          v[4],  v[5], v[6],  std::bit_cast<double>(v[7]),
+          v[8],  v[9], v[10], v[11],
+          v[12], v[13]};
 }
 
 // Options that may differ between the interrupted run and the one that goes on: they do not change what a
@@ -60,6 +64,7 @@ void save_run_state(const std::string& path, const RunParts& run, const RunPosit
     run.average->save(file);
   const std::vector<int64_t> labels(run.observed.values.begin(), run.observed.values.end());
   file.tensors["labels.observed"] = StoredTensor::from({run.observed.rows, run.observed.columns}, labels);
+  save_table(run.table, file);
   const std::vector<int64_t> numbers = packed(position);
   file.tensors["position"] = StoredTensor::from({int64_t(numbers.size())}, numbers);
   file.metadata["config"] = run.config;
@@ -80,6 +85,7 @@ RunPosition load_run_state(const std::string& path, RunParts run) {
           ": its observed labels are of another data set");
   const std::vector<int64_t> values = labels.integers();
   run.observed.values.assign(values.begin(), values.end());
+  load_table(run.table, file, path);
   return unpacked(file.at("position", path).integers(), path);
 }
 

@@ -21,6 +21,9 @@ struct RunPosition {
   int64_t corrected = 0, truly_false = 0;  // entries the loss took for false negatives, and how many were
   double best_map = -1;
   int64_t best_epoch = 0;
+  int64_t relabelled = 0;                     // 1: the loss has already changed labels after this epoch
+  int64_t judged = 0;                         // of `corrected`: those whose truth is known
+  int64_t negatives = 0, truly_negative = 0;  // pseudo-negatives set after this epoch, and how many were
   int64_t log_bytes = 0;  // length of metrics.jsonl: later lines are of steps that will be run again
   bool operator==(const RunPosition&) const = default;
 };
@@ -30,6 +33,7 @@ struct RunParts {
   Optimizer& optimizer;
   WeightAverage* average;  // or null
   LabelMatrix& observed;
+  Tensor& table;       // of the loss; may be undefined
   std::string config;  // a resumed run must have the same options
 };
 

@@ -5,6 +5,7 @@
 #include "engine/autograd.h"
 #include "engine/device.h"
 #include "engine/memory.h"
+#include "layers/losses/table_rows.h"
 
 namespace lucida {
 namespace {
@@ -25,14 +26,25 @@ TrainingStep::TrainingStep(Parts parts) : parts_(parts) {
   parts_.record = false;
 }
 
-LossResult TrainingStep::gradients(const Tensor& images, const Tensor& labels, int64_t epoch) {
+Tensor TrainingStep::rows_of(const Batch& batch) const {
+  if (!keeps_table())
+    return {};
+  const bool same_for_all = parts_.table->shape()[0] == 1;
+  return row_numbers(same_for_all ? std::vector<int64_t>(batch.indices.size()) : batch.indices,
+                     parts_.model.device());
+}
+
+LossResult TrainingStep::gradients(const Tensor& images, const Tensor& labels, const Tensor& rows,
+                                   int64_t epoch) {
   parts_.arena.begin_step();
   Tape tape;
   LossResult result;
   {
     const TimeRange range("forward");
-    const LossOptions how{.epoch = int(epoch), .delta_rel = parts_.delta_rel};
-    result = partial_label_loss(parts_.loss, parts_.model(images, Mode::train).logits, labels, how);
+    parts_.options.epoch = int(epoch);
+    const Tensor logits = parts_.model(images, Mode::train).logits;
+    const Tensor state = keeps_table() ? table_rows(*parts_.table, rows) : Tensor{};
+    result = partial_label_loss(parts_.loss, logits, labels, parts_.options, state);
   }
   const TimeRange range("backward");
   tape.backward(result.loss);
@@ -49,6 +61,8 @@ bool TrainingStep::replay(const Batch& batch, int64_t epoch) {
     return false;
   copy_into(recorded_->images, batch.images);
   copy_into(recorded_->labels, batch.labels);
+  if (keeps_table())
+    copy_into(recorded_->rows, rows_of(batch));
   const Device device = parts_.model.device();
   runtime_of(device.kind)->replay(device, recorded_->work.get());
   result_ = recorded_->result;
@@ -62,10 +76,10 @@ void TrainingStep::record(const Batch& batch, int64_t epoch) {
   const Device device = parts_.model.device();
   const DeviceRuntime& runtime = *runtime_of(device.kind);
   Recorded r{epoch, Tensor::empty(batch.images.shape(), device, batch.images.dtype()),
-             Tensor::empty(batch.labels.shape(), device)};
+             Tensor::empty(batch.labels.shape(), device), rows_of(batch)};
   runtime.begin_recording(device);
   try {
-    r.result = gradients(r.images, r.labels, epoch);
+    r.result = gradients(r.images, r.labels, r.rows, epoch);
     r.work = runtime.end_recording(device);
     recorded_ = std::move(r);
   } catch (const Error& e) {
@@ -78,7 +92,7 @@ void TrainingStep::record(const Batch& batch, int64_t epoch) {
 
 void TrainingStep::queue(const Batch& batch, int64_t epoch, double lr) {
   if (!replay(batch, epoch)) {
-    result_ = gradients(batch.images, batch.labels, epoch);
+    result_ = gradients(batch.images, batch.labels, rows_of(batch), epoch);
     if (!recorded_)
       warm_ = batch.images.shape();
   }

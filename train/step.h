@@ -29,8 +29,9 @@ class TrainingStep {
     Optimizer& optimizer;
     WeightAverage* average = nullptr;  // or null
     LossKind loss;
-    double delta_rel = -1;  // of large-loss methods
-    double clip = 0;        // largest norm of the gradient; 0: any
+    LossOptions options = {};  // of the loss; its epoch is that of queue()
+    const Tensor* table = {};  // of the loss, where the model lies: [images, L], or [1, L] for all; or null
+    double clip = 0;           // largest norm of the gradient; 0: any
     bool record = false;
   };
   // Says in one line on stderr when there is nothing to record with.
@@ -48,12 +49,14 @@ class TrainingStep {
   // Forward and backward that are replayed: from `images` and `labels` to the gradients and `result`.
   struct Recorded {
     int64_t epoch;
-    Tensor images, labels;
+    Tensor images, labels, rows;
     LossResult result = {};
     std::shared_ptr<void> work = {};
   };
 
-  LossResult gradients(const Tensor& images, const Tensor& labels, int64_t epoch);
+  bool keeps_table() const { return parts_.table && parts_.table->defined(); }
+  Tensor rows_of(const Batch&) const;  // i32 [N]: the table's rows of these images
+  LossResult gradients(const Tensor& images, const Tensor& labels, const Tensor& rows, int64_t epoch);
   bool replay(const Batch&, int64_t epoch);
   void record(const Batch&, int64_t epoch);
 

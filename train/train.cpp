@@ -10,18 +10,12 @@ namespace {
 constexpr auto take_all = CLI::MultiOptionPolicy::TakeAll;
 
 void add_label_options(CLI::App& app, TrainOptions& o) {
-  std::string losses;
-  for (const LossKind& kind : all_losses()) losses += (losses.empty() ? "" : ", ") + std::string(kind.name);
   app.add_option("--labels", o.labels,
                  "observed labels of the train split (.npy, N x L, -1/0/1) instead of --observe");
   app.add_option("--observe", o.observe,
                  "what of the train labels is seen: pos and neg per image (-1: all), seed")
       ->capture_default_str();
-  app.add_option("--loss", o.loss, "loss: " + losses)->capture_default_str();
-  app.add_option("--delta-rel", o.delta_rel,
-                 "large-loss methods: share of entries more each epoch (0.005 = 0.5 %; -1: "
-                 "0.005 LL-R, 0.002 LL-Ct, 0.001 LL-Cp)")
-      ->capture_default_str();
+  o.loss.add_to(app);
   app.add_option("--val-frac", o.val_frac,
                  "share of the train split kept for validation (0: validate on the test split)")
       ->capture_default_str();
@@ -89,7 +83,6 @@ void check(const TrainOptions& o) {
   require(o.ema >= 0 && o.ema < 1, "--ema must be in [0, 1), got ", o.ema);
   require(o.max_steps >= 0 && o.checkpoint_every >= 0 && o.clip >= 0,
           "--max-steps, --checkpoint-every and --clip ", "cannot be negative");
-  loss_named(o.loss);
 }
 
 bool holds_a_run(const std::string& folder) {
@@ -97,7 +90,7 @@ bool holds_a_run(const std::string& folder) {
 }
 
 void choose_folder(TrainOptions& o) {
-  const std::string name = "runs/" + o.data.data + "-" + o.loss;
+  const std::string name = "runs/" + o.data.data + "-" + o.loss.name;
   if (o.out.empty()) {
     require(!o.resume, "--resume needs --out: the folder of the run that goes on");
     o.out = name;
@@ -126,6 +119,8 @@ void declare_train(CLI::App& program) {
   o->compute.add_to(*app);
   app->callback([app, o] {
     check(*o);
+    o->loss.options.epochs = o->epochs;
+    o->loss.resolve(*app, o->data.data);
     choose_folder(*o);
     o->config = resolved_config(*app, {"config", "resume", "overwrite"});
     Trainer(*o).run();

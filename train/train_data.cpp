@@ -1,4 +1,6 @@
 // What a run trains on: the splits of the data set and the labels it may see.
+#include <algorithm>
+
 #include "datasets/formatted.h"
 #include "train/training.h"
 
@@ -9,13 +11,16 @@ TrainData::TrainData(const TrainOptions& o)
   require(train.classes == test.classes, "the train and test splits of ", o.data.root,
           " have different classes");
   const Observation seen = Observation::parse(o.observe);
-  const bool full = loss_named(o.loss).full_labels;
-  observed = full               ? train.labels
-             : o.labels.empty() ? observe(train.labels, seen.pos, seen.neg, seen.seed)
-                                : read_label_matrix(o.labels);
+  const LossKind& loss = loss_named(o.loss.name);
+  observed = loss.full_labels ? train.labels
+             : o.labels.empty()
+                 ? observe(train.labels, seen.pos, loss.all_negatives ? -1 : seen.neg, seen.seed)
+                 : read_label_matrix(o.labels);
   require(observed.rows == train.labels.rows && observed.columns == train.labels.columns, o.labels, ": has ",
           observed.rows, " x ", observed.columns, " labels, the train split ", train.labels.rows, " x ",
           train.labels.columns);
+  require(loss.name != "iu" || std::count(observed.values.begin(), observed.values.end(), -1) > 0,
+          "--loss iu learns from observed negatives, and there is none: --observe pos=1,neg=1");
   const Split split = split_train_val(train.size(), o.val_frac, o.split_seed);
   train_rows = split.train;
   val_rows = split.val;

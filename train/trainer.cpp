@@ -29,7 +29,11 @@ ResNetOptions model_options(const TrainOptions& o, int classes) {
   return {resnet_depth(o.model), o.variant, o.output_stride, classes, o.alpha, o.zero_gamma};
 }
 
+constexpr const char* estimates_name = "loss.table";
+
 ParameterOptions group_of(const TrainOptions& o, const NamedTensor& t) {
+  if (t.name == estimates_name)
+    return {float(o.loss.options.values.find("estimate_lr_mult")->second), false};
   return {t.name.starts_with("classifier.") ? o.head_lr_mult : 1.0f, t.role == Role::weight};
 }
 
@@ -64,14 +68,18 @@ Trainer::Trainer(TrainOptions options)
     : options_(std::move(options)),
       device_(options_.compute.apply()),
       data_(options_),
-      loss_(loss_named(options_.loss)),
+      loss_(loss_named(options_.loss.name)),
       model_(model_options(options_, int(data_.train.classes.size())), options_.seed) {
   if (!options_.init.empty())
     std::printf("%s\n%s", options_.init.c_str(), to_text(load_weights(model_, options_.init)).c_str());
   model_.freeze(options_.freeze);
   const TrainOptions& o = options_;
+  make_table();
+  std::vector<NamedTensor> trained = named_tensors(model_);
+  if (loss_.table == LossTable::estimates)
+    trained.push_back({estimates_name, &table_, Role::bias});
   arena_ = std::make_unique<ParameterArena>(
-      named_tensors(model_), [&](const auto& t) { return group_of(o, t); }, device_);
+      trained, [&](const auto& t) { return group_of(o, t); }, device_);
   require(arena_->count() > 0, "--freeze leaves nothing to train");
   const OptimizerOptions rule{.kind = optimizer_named(o.optimizer),
                               .momentum = o.momentum,
@@ -89,8 +97,8 @@ Trainer::Trainer(TrainOptions options)
                               .skip_bad = o.data.skip_bad};
   loader_ = std::make_unique<Loader>(data_.train, data_.train_rows, batches, data_.observed);
   feed_ = std::make_unique<Feed>(*loader_, device_);
-  step_ = std::make_unique<TrainingStep>(
-      TrainingStep::Parts{model_, *arena_, *optimizer_, average_.get(), loss_, o.delta_rel, o.clip, o.graph});
+  step_ = std::make_unique<TrainingStep>(TrainingStep::Parts{
+      model_, *arena_, *optimizer_, average_.get(), loss_, o.loss.options, &table_, o.clip, o.graph});
   schedule_ = schedule_of(o, loader_->batches());
 }
 
@@ -100,6 +108,7 @@ void Trainer::run() {
     resume();
   else
     write_file_atomically(options_.out + "/config.toml", options_.config);
+  prepare_table();
   log_ = std::make_unique<RunLog>(options_.out + "/metrics.jsonl", at_.log_bytes);
   std::printf(
       "%s: %lld images to train on, %lld to validate, %lld to test; %zu classes; %lld of %lld parameters "
@@ -116,6 +125,7 @@ void Trainer::run() {
       std::printf("stopped after --max-steps %lld; --resume goes on\n", (long long)options_.max_steps);
       return;
     }
+    relabel();
     validate();
     at_ = {.epoch = at_.epoch + 1,
            .step = at_.step,
@@ -137,7 +147,7 @@ void Trainer::resume() {
     return;
   }
   LabelMatrix& observed = loader_->labels();
-  at_ = load_run_state(path, {model_, *optimizer_, average_.get(), observed, options_.config});
+  at_ = load_run_state(path, {model_, *optimizer_, average_.get(), observed, table_, options_.config});
   std::printf("resuming %s at epoch %lld, batch %lld\n", path.c_str(), (long long)at_.epoch,
               (long long)at_.batch);
 }
@@ -189,20 +199,6 @@ void Trainer::step(const Batch& batch) {
   ++at_.step;
 }
 
-// `selected` [N,L] is empty for losses that correct nothing.
-void Trainer::correct_labels(const Batch& batch, const std::vector<uint8_t>& selected) {
-  const size_t classes = selected.size() / batch.indices.size();
-  for (size_t i = 0; i < batch.indices.size(); ++i)
-    for (size_t l = 0; l < classes; ++l) {
-      if (!selected[i * classes + l])
-        continue;
-      ++at_.corrected;
-      at_.truly_false += data_.train.labels.at(batch.indices[i], int64_t(l)) == 1;
-      if (loss_.keeps_changes)
-        loader_->labels().at(batch.indices[i], int64_t(l)) = 1;
-    }
-}
-
 LoaderOptions Trainer::evaluation_loader() const {
   return {.batch = options_.data.batch,
           .image_size = options_.data.image_size,
@@ -210,9 +206,9 @@ LoaderOptions Trainer::evaluation_loader() const {
           .skip_bad = options_.data.skip_bad};
 }
 
-void Trainer::validate() {
-  Loader loader(data_.val(), data_.val_rows, evaluation_loader());
-  Progress progress("  validation", loader.size());
+// With the averaged weights where there are some; after a signal the state is saved and the run ends.
+Evaluation Trainer::evaluate_averaged(Loader& loader, const std::string& title) {
+  Progress progress(title, loader.size());
   if (average_)
     average_->swap();
   const auto tick = [&](int64_t done) {
@@ -223,22 +219,26 @@ void Trainer::validate() {
       average_->swap();
     stop_interrupted();
   };
-  const Evaluation e = evaluate(model_, loader, tick);
+  Evaluation e = evaluate(model_, loader, tick);
+  if (average_)
+    average_->swap();
   progress.finish("mAP " + short_number(e.metrics.map) + "  loss " + short_number(e.loss));
-  const double mean_loss = at_.images > 0 ? at_.loss_sum / double(at_.images) : 0;
-  log_->write({{"kind", "epoch"},
-               {"epoch", at_.epoch},
-               {"split", "train"},
-               {"loss", mean_loss},
-               {"corrected", at_.corrected},
-               {"corrected_truly_positive", at_.truly_false}});
+  return e;
+}
+
+void Trainer::validate() {
+  Loader loader(data_.val(), data_.val_rows, evaluation_loader());
+  const Evaluation e = evaluate_averaged(loader, "  validation");
+  report_labels();
   log_->write(
       {{"kind", "epoch"}, {"epoch", at_.epoch}, {"split", "val"}, {"map", e.metrics.map}, {"loss", e.loss}});
-  if (e.metrics.map > at_.best_map) {
-    at_.best_map = e.metrics.map;
-    at_.best_epoch = at_.epoch;
-    save_model(model_, info(), options_.out + "/best.safetensors");
-  }
+  if (e.metrics.map <= at_.best_map)
+    return;
+  at_.best_map = e.metrics.map;
+  at_.best_epoch = at_.epoch;
+  if (average_)
+    average_->swap();
+  save_model(model_, info(), options_.out + "/best.safetensors");
   if (average_)
     average_->swap();
 }
@@ -258,7 +258,7 @@ void Trainer::save_state() {
   at_.log_bytes = log_->bytes();
   save_model(model_, info(), options_.out + "/last.safetensors");
   save_run_state(options_.out + "/last.state.safetensors",
-                 {model_, *optimizer_, average_.get(), loader_->labels(), options_.config}, at_);
+                 {model_, *optimizer_, average_.get(), loader_->labels(), table_, options_.config}, at_);
 }
 
 void Trainer::finish() {

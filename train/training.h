@@ -16,7 +16,9 @@
 #include "engine/schedule.h"
 #include "layers/losses/loss.h"
 #include "models/weights.h"
+#include "train/evaluate.h"
 #include "train/feed.h"
+#include "train/loss_options.h"
 #include "train/options.h"
 #include "train/run_log.h"
 #include "train/run_state.h"
@@ -28,8 +30,7 @@ struct TrainOptions {
   ComputeOptions compute;
   DataOptions data;
   std::string labels, observe = "pos=1,neg=0,seed=1200";
-  std::string loss = "ll-r";
-  double delta_rel = -1;
+  LossChoice loss;
   std::string model = "resnet50", variant = "v1.5", init;
   int output_stride = 32;
   float alpha = 5;
@@ -75,7 +76,14 @@ class Trainer {
   void train_epoch();
   std::optional<Batch> next_batch();
   void step(const Batch&);
+  // What the loss does to labels: train/trainer_labels.cpp
+  void make_table();
+  void prepare_table();
   void correct_labels(const Batch&, const std::vector<uint8_t>& selected);
+  void judge(int64_t image, int64_t label, bool positive);
+  void relabel();
+  void report_labels();
+  Evaluation evaluate_averaged(Loader&, const std::string& title);
   void validate();
   void finish();
   void save_state();
@@ -95,6 +103,9 @@ class Trainer {
   std::unique_ptr<Feed> feed_;
   std::unique_ptr<TrainingStep> step_;
   Schedule schedule_;
+  Tensor table_;  // of the loss: beside the model, or parameters in the arena; may be undefined
+  bool absent_is_told_ = false;
+  int64_t false_negatives_ = 0;  // unobserved entries of the training images that are truly positive
   RunPosition at_;
   double last_loss_ = 0;
   std::unique_ptr<RunLog> log_;

@@ -38,7 +38,7 @@ void pad_row(const Conv2dSizes& z, const float* x, int64_t n, int h, float* to) 
 std::shared_ptr<void> padded_copy(const Conv2dSizes& z, const float* x) {
   const int height = z.h + 2 * z.pad;
   const int64_t row = int64_t{z.w + 2 * z.pad} * z.c;
-  const MemoryLabel label("conv2d padded input");
+  const MemoryLabel label("conv2d padded input", Holds::workspaces);
   auto memory = allocate(Device{}, size_t(z.n * height * row) * sizeof(float));
   float* copy = static_cast<float*>(memory.get());
   parallel_for(int64_t{z.n} * height, 8, [&](int64_t begin, int64_t end) {

@@ -29,6 +29,18 @@ void require_finite(const Tensor& t, std::string_view operation, const std::stri
           " is not finite, first at ", position(t.shape(), i), " = ", i < 0 ? 0 : t.to_host()[size_t(i)]);
 }
 
+// A step of the way back runs in the layer that recorded it.
+class AtLayer {
+ public:
+  explicit AtLayer(const std::string& path) : outer_(std::move(layer_names)) { layer_names = {path}; }
+  ~AtLayer() { layer_names = std::move(outer_); }
+  AtLayer(const AtLayer&) = delete;
+  AtLayer& operator=(const AtLayer&) = delete;
+
+ private:
+  std::vector<std::string> outer_;
+};
+
 }  // namespace
 
 Tape::Tape() : outer_(current_tape) {
@@ -41,15 +53,13 @@ Tape* Tape::current() {
   return current_tape;
 }
 
-void Tape::record(std::string_view operation, Tensor output, std::initializer_list<const Tensor*> inputs,
-                  Backward run) {
-  Step step{operation, std::move(output), std::move(run), {}, {}};
-  if (finite_checked) {
-    step.where = layer_path();
+void Tape::record(std::string_view operation, const Tensor& output,
+                  std::initializer_list<const Tensor*> inputs, Backward run) {
+  Step step{operation, output.without_values(), std::move(run), layer_path(), {}};
+  if (finite_checked)
     for (const Tensor* input : inputs)
       if (input->wants_grad())
-        step.inputs.push_back(*input);
-  }
+        step.inputs.push_back(input->without_values());
   steps_.push_back(std::move(step));
 }
 
@@ -67,10 +77,11 @@ void Tape::backward(const Tensor& output, const Tensor& seed) {
   while (!steps_.empty()) {
     Step step = std::move(steps_.back());
     steps_.pop_back();
-    const MemoryLabel label(step.operation);
+    const MemoryLabel label(step.operation, Holds::workspaces);
+    const AtLayer layer(step.where);
     const TimeRange range(step.operation);
     if (step.output.has_grad())
-      step.run(step.output.grad());
+      step.run(step.output.take_grad());
     step.output.drop_grad();
     for (const Tensor& input : step.inputs)
       if (input.has_grad())

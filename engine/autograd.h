@@ -3,7 +3,14 @@
 // Running an operation while a Tape is open appends one step: the operation's output and a closure that
 // turns the output's gradient into the inputs' gradients. The order of recording is already a
 // topological order, so backward() walks it from the end; each step is dropped when it has run, and with
-// it the activations its closure had captured. The capture list of a closure *is* the memory bill.
+// it the activations its closure had captured. The capture list of a closure *is* the memory bill:
+//
+//     x                    the derivative reads x: its values are kept
+//     x.saved()            the same, but values that can be made again (batchnorm_relu's) are not
+//     x.without_values()   the derivative only writes the gradient of x
+//
+// A gradient belongs to the step that consumes it: it is gone when the step has run, and an elementwise
+// derivative may write dx over dy (Tensor::grad_slot_over).
 //
 //     Tape tape;
 //     Tensor loss = bce(model(images), labels);
@@ -27,8 +34,8 @@ class Tape {
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
-  using Backward = std::function<void(const Tensor& output_grad)>;
-  void record(std::string_view operation, Tensor output, std::initializer_list<const Tensor*> inputs,
+  using Backward = std::function<void(Tensor output_grad)>;  // the only handle to it: f may write over it
+  void record(std::string_view operation, const Tensor& output, std::initializer_list<const Tensor*> inputs,
               Backward);
 
   // Fills the gradients of everything that led to `output`. Without a seed, output must be a scalar.
@@ -42,8 +49,8 @@ class Tape {
     std::string_view operation;
     Tensor output;
     Backward run;
-    std::string where;           // only under check_finite: the layer's name ...
-    std::vector<Tensor> inputs;  // ... and whose gradients to look at
+    std::string where;           // the layer's name
+    std::vector<Tensor> inputs;  // only under check_finite: whose gradients to look at
   };
   std::vector<Step> steps_;
   Tape* outer_;

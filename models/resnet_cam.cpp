@@ -92,8 +92,8 @@ int resnet_depth(const std::string& name) {
 Tensor Block::operator()(const Tensor& x, Mode mode) {
   Tensor h = x;
   for (size_t i = 0; i + 1 < path.size(); ++i) h = batchnorm_relu(path[i].bn, path[i].conv(h), mode);
-  const Tensor skip = shortcut ? batchnorm2d(shortcut->bn, shortcut->conv(x), mode) : x;
-  return batchnorm_add_relu(path.back().bn, path.back().conv(h), skip, mode);
+  Tensor skip = shortcut ? batchnorm2d(shortcut->bn, shortcut->conv(x), mode) : x;
+  return batchnorm_add_relu(path.back().bn, path.back().conv(h), std::move(skip), mode);
 }
 
 void Block::visit(Visitor& v) {

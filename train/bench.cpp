@@ -27,9 +27,11 @@ void print_row(const Json& r) {
 
 void print_text(const Json& j) {
   for (const auto& [key, value] : j.items())
-    if (!value.is_array())
+    if (!value.is_structured())
       std::cout << "  " << key << ": " << (value.is_string() ? value.get<std::string>() : value.dump())
                 << '\n';
+  if (j.contains("memory"))
+    std::cout << memory_table(j["memory"]);
   for (const char* group : {"layers", "sums"})
     if (j.contains(group)) {
       const bool compared = std::any_of(j[group].begin(), j[group].end(),
@@ -91,6 +93,8 @@ void declare_bench(CLI::App& program) {
   o = options();
   auto* step = add_bench(*bench, "step", "forward, backward and SGD on random images", o, bench_step);
   add_model_options(*step, *o);
+  step->add_flag("--memory", o->memory,
+                 "on the cpu: who holds how much at the peak, by use, layer and operation");
   step->add_flag("--graph", o->graph, "on a GPU: record the step once (CUDA graph) and replay it");
   o = options();
   add_model_options(*add_bench(*bench, "infer", "evaluation mode on random images", o, bench_infer), *o);

@@ -31,6 +31,7 @@ bool reset_peak_resident() {
 }
 
 Batch random_batch(const BenchOptions& o, Device device) {
+  const MemoryLabel label("images");
   const Random random(1, Stream::test);
   const Tensor images = Tensor::empty({o.batch, o.image_size, o.image_size, 3}),
                labels = Tensor::empty({o.batch, o.classes});
@@ -118,6 +119,8 @@ std::string text_of(Device device) {
 
 Json bench_step(const BenchOptions& o) {
   const Device device = o.compute.apply();
+  require(!o.memory || device.kind == Device::cpu, "--memory counts the host's tensors: add --device cpu");
+  tell_layers_apart(o.memory);
   ResNetCam model(o.network());
   move_to(named_tensors(model), device);
   const Before before = look_before(o, model);  // gradients, moments and activations come on top
@@ -127,10 +130,13 @@ Json bench_step(const BenchOptions& o) {
   TrainingStep step(
       {.model = model, .arena = arena, .optimizer = optimizer, .loss = loss_named("bce"), .record = o.graph});
   const Batch batch = random_batch(o, device);
-  return measure(o, device, before, [&] {
+  Json j = measure(o, device, before, [&] {
     step.queue(batch, 1, 1e-3);
     require(std::isfinite(step.loss()), "bench step: the loss is no longer finite");
   });
+  if (o.memory)
+    j["memory"] = memory_at_peak();
+  return j;
 }
 
 Json bench_infer(const BenchOptions& o) {

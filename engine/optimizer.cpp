@@ -20,8 +20,8 @@ void restore(const Safetensors& state, const std::string& file, const std::strin
 }
 
 // Calls f(first, count, gradient, options) for each run of neighbouring segments that are updated alike and
-// whose gradients lie in one block; without any decay a whole backbone is one. Padding between segments is zero
-// in weight and gradient and stays zero.
+// whose gradients lie in one block; without any decay a whole backbone is one. Padding between segments is
+// zero in weight and gradient and stays zero.
 template <class F>
 void each_run(const ParameterArena& arena, bool any_decay, F f) {
   const auto& segments = arena.segments();

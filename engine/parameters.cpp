@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t alignment = 16;
 
-// A place for each of them in one block of zeros, their values copied there and the model's handles re-pointed.
+// A place for each of them in one block of zeros, their values copied there, the model's handles re-pointed.
 // Together, because a few small tensors left behind would cut the place they all came from into pieces.
 Tensor gather(const std::vector<Tensor*>& owners, Device device,
               const std::function<void(int64_t first)>& at) {

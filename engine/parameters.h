@@ -3,8 +3,8 @@
 // A layer is a plain struct; its visit() lists its tensors and its children. That one list serves the
 // optimizer, checkpoints, the table of `lucida info`, freezing and the counting of parameters.
 //
-// All trainable parameters lie in one flat block, so that a checkpoint of the moments is one write; what is not
-// trained lies in another. Gradients:
+// All trainable parameters lie in one flat block, so that a checkpoint of the moments is one write; what is
+// not trained lies in another. Gradients:
 //     on a device   in one block of the same layout: the optimizer is one kernel, clipping one norm
 //     on the host   each comes when it is first written and goes with begin_step(), so that the next forward
 //                   pass keeps its activations where they lay: a step needs 90 MiB less for ResNet-50

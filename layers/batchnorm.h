@@ -31,8 +31,8 @@ struct BatchNorm2d {
   bool frozen = false;
 };
 
-// x [N,H,W,C] -> the same shape. The fused forms save a pass over memory for each part. On the host the result
-// lies where skip lay, or without a tape where x lay, if the caller gave up the only handle to it: move it.
+// x [N,H,W,C] -> the same shape. The fused forms save a pass over memory for each part. On the host the
+// result lies where skip lay, or without a tape where x lay, if the caller gave up the only handle to it.
 //
 // For the way back x is kept. On the host the result of the first two is not: whoever saved it gets it made
 // again from x, scale and shift, one pass over memory, the same bits. In ResNet-50 it is 19 MiB of the 86 MiB

@@ -27,11 +27,12 @@ class Reuse {  // whether memory is reused while it lives
 
 struct Trained {
   std::vector<float> tensors, losses;  // of the model after three steps
-  size_t peak;                         // beyond what was there before the first
+  size_t peak;                         // beyond what was there before the model
 };
 
 Trained train(int depth, bool reuse, const std::vector<std::string>& frozen = {}) {
   const Reuse as_asked(reuse);
+  const size_t start = memory_use({}).current;
   ResNetCam model({.depth = depth, .classes = 5, .alpha = 5}, 3);
   model.freeze(frozen);
   ParameterArena arena(named_tensors(model), [](const NamedTensor&) { return ParameterOptions{}; });
@@ -39,7 +40,6 @@ Trained train(int depth, bool reuse, const std::vector<std::string>& frozen = {}
   const Tensor images = noise_tensor({3, 64, 48, 3}, 1);
   const Tensor labels = Tensor::from({3, 5}, std::vector<float>{1, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 1});
   Trained t;
-  const size_t start = memory_use({}).current;
   reset_peak({});
   for (int step = 0; step < 3; ++step) {
     arena.begin_step();

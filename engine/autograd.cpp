@@ -43,7 +43,8 @@ class AtLayer {
 
 }  // namespace
 
-Tape::Tape() : outer_(current_tape) {
+Tape::Tape() : Tape(steps) {}
+Tape::Tape(Keeps keeps) : outer_(current_tape), keeps_(keeps) {
   current_tape = this;
 }
 Tape::~Tape() {
@@ -55,6 +56,8 @@ Tape* Tape::current() {
 
 void Tape::record(std::string_view operation, const Tensor& output,
                   std::initializer_list<const Tensor*> inputs, Backward run) {
+  if (keeps_ == nothing)
+    return;
   Step step{operation, output.without_values(), std::move(run), layer_path(), {}};
   if (finite_checked)
     for (const Tensor* input : inputs)
@@ -74,6 +77,10 @@ void Tape::backward(const Tensor& output, const Tensor& seed) {
     copy_memory(output.grad_slot<T>().data, output.device(), start.data<T>(), start.device(),
                 size_t(start.count()) * sizeof(T));
   });
+  walk_back();
+}
+
+void Tape::walk_back() {
   while (!steps_.empty()) {
     Step step = std::move(steps_.back());
     steps_.pop_back();
@@ -102,6 +109,29 @@ Tensor record(std::string_view operation, Tensor output, std::initializer_list<c
       break;
     }
   return output;
+}
+
+Tensor recomputed(std::string_view operation, const Tensor& x, std::function<Tensor(const Tensor&, bool)> f) {
+  if (!Tape::keeping())
+    return f(x, false);
+  Tape& outer = *Tape::current();
+  const Tensor y = [&] {
+    const Tape forgetful(Tape::nothing);
+    return f(x, false);
+  }();
+  if (y.wants_grad())
+    outer.record(operation, y, {&x}, [x, f = std::move(f)](Tensor dy) {
+      Tape inner;
+      Tensor again = f(x, true);
+      by_dtype(again, [&]<class T>(T) {
+        const auto slot = again.grad_slot_over<T>(dy);
+        if (slot.data != dy.data<T>())
+          copy_memory(slot.data, dy.device(), dy.data<T>(), dy.device(), size_t(dy.count()) * sizeof(T));
+      });
+      dy = again = {};  // the tape has what it needs of them
+      inner.walk_back();
+    });
+  return y;
 }
 
 void check_finite(bool on) {

@@ -38,11 +38,16 @@ class Tape {
   void record(std::string_view operation, const Tensor& output, std::initializer_list<const Tensor*> inputs,
               Backward);
 
+  enum Keeps { steps, nothing };
+  explicit Tape(Keeps);  // nothing: notes whether results want a gradient and drops the steps
+
   // Fills the gradients of everything that led to `output`. Without a seed, output must be a scalar.
   void backward(const Tensor& output, const Tensor& seed = {});
+  void walk_back();  // the same from the gradients that outputs have already
   size_t size() const { return steps_.size(); }
 
   static Tape* current();
+  static bool keeping() { return current() && current()->keeps_ == steps; }
 
  private:
   struct Step {
@@ -54,12 +59,19 @@ class Tape {
   };
   std::vector<Step> steps_;
   Tape* outer_;
+  Keeps keeps_ = steps;
 };
 
 // Every differentiable operation ends in `return record("relu", y, {&x}, [x, y](const Tensor& dy) {...})`.
 // The step is kept only when a tape is open and an input wants a gradient; else nothing is saved.
 Tensor record(std::string_view operation, Tensor output, std::initializer_list<const Tensor*> inputs,
               Tape::Backward step);
+
+// y = f(x) of which only x is kept (Chen et al., "Training deep nets with sublinear memory cost", 2016): on
+// the way back f(x, again = true) runs on a tape of its own and must compute the same values once more. What
+// must not happen twice (running statistics) is left out then.
+Tensor recomputed(std::string_view operation, const Tensor& x,
+                  std::function<Tensor(const Tensor& x, bool again)> f);
 
 // Under check_finite every output and every gradient is tested, and the first NaN or infinity ends the run
 // with the operation, the layer and the position. It costs one read of every activation.

@@ -30,15 +30,16 @@ template <class T>
 Statistics statistics(BatchNorm2d& bn, const Tensor& x, typename Kernels<T>::Sizes s, Mode mode,
                       const Kernels<T>& kernels) {
   const auto per_channel = [&] { return Tensor::empty({s.channels}, x.device()); };
-  const bool of_batch = mode == Mode::train && !bn.frozen;
+  const bool of_batch = mode != Mode::eval && !bn.frozen;
   if (of_batch)
     require(s.rows > 1, "batchnorm2d: training needs more than one value a channel, got ", x.shape());
   const Tensor mean = of_batch ? per_channel() : bn.running_mean;
   const Tensor var = of_batch ? per_channel() : bn.running_var;
   if (of_batch) {
     kernels.statistics(s, x.data<T>(), mean.data(), var.data());
-    kernels.update_running(s, bn.momentum, mean.data(), var.data(), bn.running_mean.data(),
-                           bn.running_var.data());
+    if (mode == Mode::train)
+      kernels.update_running(s, bn.momentum, mean.data(), var.data(), bn.running_mean.data(),
+                             bn.running_var.data());
   }
   const Statistics st{mean, per_channel(), per_channel(), per_channel(), of_batch};
   kernels.fold(s, bn.eps, mean.data(), var.data(), bn.gamma.data(), bn.beta.data(), st.rstd.data(),
@@ -80,16 +81,16 @@ void backward(const Saved& s, const Kernels<T>& kernels, typename Kernels<T>::Si
     kernels.apply(sizes, s.x.data<T>(), mask, dy.data<T>(), a.data(), b.data(), c.data(), dx, dskip);
 }
 
-// One pass over memory, in exchange for a quarter of the activations: on a GPU it would be up to 4 % of a step.
+// One pass over memory in exchange for a quarter of the activations, on the host, where memory is scarce.
 bool makes_again(const Tensor& x) {
-  return Tape::current() && x.device().kind == Device::cpu && reuses_memory();
+  return Tape::keeping() && x.device().kind == Device::cpu && reuses_memory();
 }
 
 // Where the result goes: over skip, which nobody else reads, or over x if no derivative will read it.
 Tensor place_for_result(Tensor& x, Tensor& skip) {
   if (skip.defined() && skip.may_be_overwritten())
     return std::exchange(skip, skip.without_values()).overwritten();
-  if (!Tape::current() && x.may_be_overwritten())
+  if (!Tape::keeping() && x.may_be_overwritten())
     return std::exchange(x, x.without_values()).overwritten();
   return Tensor::empty(x.shape(), x.device(), x.dtype());
 }

@@ -124,6 +124,32 @@ TEST_CASE("commands: metrics prints one JSON object") {
   CHECK(j["ap"][5] == 100);
 }
 
+TEST_CASE("commands: bench step says who holds what at the peak, and recompute needs less") {
+  const auto memory = [](const std::string& option) {
+    const json j = json::parse(
+        output_of({"bench", "step", "--model", "resnet18", "--batch", "8", "--image-size", "96", "--repeats",
+                   "1", "--quiet", "0", "--device", "cpu", "--memory", option, "--json"}))["memory"];
+    double sum = 0, uses = 0;
+    std::set<std::string> layers;
+    for (const json& h : j["holders"]) {
+      sum += h["mib"].get<double>();
+      layers.insert(h["layer"]);
+    }
+    for (const json& use : j["by_use"]) uses += use.get<double>();
+    CHECK(sum == doctest::Approx(j["peak_mib"].get<double>()));
+    CHECK(uses == doctest::Approx(sum));
+    CHECK(layers.contains("layer1.0"));
+    CHECK(j["by_use"]["optimizer"].get<double>() == doctest::Approx(j["by_use"]["parameters"]).epsilon(0.01));
+    return j["peak_mib"].get<double>();
+  };
+  CHECK(memory("--recompute") < memory("--repeats=1"));
+  const ProgramResult text =
+      run_lucida({"bench", "step", "--model", "resnet18", "--batch", "2", "--image-size", "64", "--repeats",
+                  "1", "--quiet", "0", "--device", "cpu", "--memory"});
+  CHECK(text.out.find("tensors at the peak, MiB") != std::string::npos);
+  CHECK(text.out.find("optimizer moments") != std::string::npos);
+}
+
 TEST_CASE("commands: predict and info read a checkpoint; alpha changes the scores") {
   const test::Scratch folder;
   const ModelInfo info{{.depth = 18, .classes = 3}, {"a", "b", "c"}, 64};

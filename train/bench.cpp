@@ -95,6 +95,8 @@ void declare_bench(CLI::App& program) {
   add_model_options(*step, *o);
   step->add_flag("--memory", o->memory,
                  "on the cpu: who holds how much at the peak, by use, layer and operation");
+  step->add_flag("--recompute", o->recompute,
+                 "keep only what goes into each residual block, compute the rest again on the way back");
   step->add_flag("--graph", o->graph, "on a GPU: record the step once (CUDA graph) and replay it");
   o = options();
   add_model_options(*add_bench(*bench, "infer", "evaluation mode on random images", o, bench_infer), *o);

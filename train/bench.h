@@ -26,7 +26,7 @@ struct BenchOptions {
   int64_t images = 0;
   double quiet_seconds = 1;
   float alpha = 5;
-  bool all_rungs = false, graph = false, memory = false, json = false;
+  bool all_rungs = false, graph = false, memory = false, recompute = false, json = false;
 
   ResNetOptions network() const {
     return {.depth = resnet_depth(model),
@@ -102,8 +102,8 @@ std::vector<double> seconds_on(Device device, int repeats, Body&& body) {
 
 std::string text_of(Device);  // "cpu", "cuda:0: NVIDIA A100 ..."
 
-// Who held what when the host's tensors took most: {"peak_mib", "by_use": {...}, "holders": [...]}, and the same
-// as tables.
+// Who held what when the host's tensors took most: {"peak_mib", "by_use": {...}, "holders": [...]}, and the
+// same as tables.
 nlohmann::ordered_json memory_at_peak();
 std::string memory_table(const nlohmann::ordered_json&);
 

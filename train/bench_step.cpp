@@ -127,13 +127,18 @@ Json bench_step(const BenchOptions& o) {
   ParameterArena arena(
       named_tensors(model), [](const NamedTensor&) { return ParameterOptions{}; }, device);
   Optimizer optimizer(arena, {.kind = OptimizerOptions::sgd, .momentum = 0.9f});
-  TrainingStep step(
-      {.model = model, .arena = arena, .optimizer = optimizer, .loss = loss_named("bce"), .record = o.graph});
+  TrainingStep step({.model = model,
+                     .arena = arena,
+                     .optimizer = optimizer,
+                     .loss = loss_named("bce"),
+                     .record = o.graph,
+                     .keep = o.recompute ? Keep::block_inputs : Keep::activations});
   const Batch batch = random_batch(o, device);
   Json j = measure(o, device, before, [&] {
     step.queue(batch, 1, 1e-3);
     require(std::isfinite(step.loss()), "bench step: the loss is no longer finite");
   });
+  j["recompute"] = o.recompute;
   if (o.memory)
     j["memory"] = memory_at_peak();
   return j;

@@ -150,6 +150,17 @@ TEST_CASE("commands: bench step says who holds what at the peak, and recompute n
   CHECK(text.out.find("optimizer moments") != std::string::npos);
 }
 
+TEST_CASE("commands: bench infer, folded and not") {
+  for (const std::string option : {"--fold", "--no-fold"}) {
+    const json j =
+        json::parse(output_of({"bench", "infer", "--model", "resnet18", "--batch", "2", "--image-size", "64",
+                               "--repeats", "1", "--quiet", "0", "--device", "cpu", option, "--json"}));
+    CHECK(j["folded"] == (option == "--fold"));
+    CHECK(j["images_per_s"] > 0);
+    CHECK(j["batch1_ms"] > 0);
+  }
+}
+
 TEST_CASE("commands: predict and info read a checkpoint; alpha changes the scores") {
   const test::Scratch folder;
   const ModelInfo info{{.depth = 18, .classes = 3}, {"a", "b", "c"}, 64};
@@ -166,6 +177,10 @@ TEST_CASE("commands: predict and info read a checkpoint; alpha changes the score
                    "2", "--alpha", alpha, "--json"}))["images"][0]["predictions"];
   };
   CHECK(predict("1").size() == 2);
+  const json plain = json::parse(output_of({"predict", "--checkpoint", folder.path("model.safetensors"),
+                                            "--image", image, "--alpha", "1", "--no-fold", "--json"}));
+  CHECK(predict("1")[0]["logit"].get<float>() ==
+        doctest::Approx(plain["images"][0]["predictions"][0]["logit"].get<float>()).epsilon(1e-5));
   CHECK(predict("5")[0]["logit"] > predict("1")[0]["logit"]);
   const json j = json::parse(output_of({"info", "--checkpoint", folder.path("model.safetensors"), "--json"}));
   CHECK(j["tensors"].size() == named_tensors(model).size());

@@ -99,7 +99,10 @@ void declare_bench(CLI::App& program) {
                  "keep only what goes into each residual block, compute the rest again on the way back");
   step->add_flag("--graph", o->graph, "on a GPU: record the step once (CUDA graph) and replay it");
   o = options();
-  add_model_options(*add_bench(*bench, "infer", "evaluation mode on random images", o, bench_infer), *o);
+  auto* infer = add_bench(*bench, "infer", "evaluation mode on random images, in batches and one by one", o,
+                          bench_infer);
+  add_model_options(*infer, *o);
+  add_fold_option(*infer, o->fold);
   o = options();
   auto* loader = add_bench(*bench, "loader", "reading images from a data set", o, bench_loader);
   o->data.add_to(*loader);

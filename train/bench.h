@@ -26,7 +26,7 @@ struct BenchOptions {
   int64_t images = 0;
   double quiet_seconds = 1;
   float alpha = 5;
-  bool all_rungs = false, graph = false, memory = false, recompute = false, json = false;
+  bool all_rungs = false, graph = false, memory = false, recompute = false, fold = true, json = false;
 
   ResNetOptions network() const {
     return {.depth = resnet_depth(model),

@@ -5,6 +5,7 @@
 #include "engine/memory.h"
 #include "engine/parallel.h"
 #include "engine/random.h"
+#include "models/resnet_inference.h"
 #include "train/bench_table.h"
 #include "train/feed.h"
 #include "train/step.h"
@@ -149,11 +150,19 @@ Json bench_infer(const BenchOptions& o) {
   ResNetCam model(o.network());
   move_to(named_tensors(model), device);
   const Before before = look_before(o, model);
-  const Batch batch = random_batch(o, device);
-  return measure(o, device, before, [&] {
-    const Tensor logits = model(batch.images, Mode::eval).logits;
-    require(std::isfinite(logits.to_host()[0]), "bench infer: the logits are not finite");
-  });
+  BenchOptions one = o;
+  one.batch = 1;
+  const Batch batch = random_batch(o, device), single = random_batch(one, device);
+  ResNetInference in_batches(model, o.fold), one_by_one(model, o.fold);
+  const auto look = [](ResNetInference& at, const Batch& b) {
+    require(std::isfinite(at(b.images).logits.to_host()[0]), "bench infer: the logits are not finite");
+  };
+  Json j = measure(o, device, before, [&] { look(in_batches, batch); });
+  const Json alone = measure(one, device, before, [&] { look(one_by_one, single); });
+  j["batch1_ms"] = 1e3 / alone["images_per_s"].get<double>();
+  j["batch1_median_ms"] = 1e3 / alone["median_images_per_s"].get<double>();
+  j["folded"] = in_batches.folded();
+  return j;
 }
 
 }  // namespace lucida

@@ -1,5 +1,5 @@
-// Conv2d for inference, rung 1: the forward pass of cpu/conv2d.cpp with B packed once instead of in every call,
-// and with bias, skip and relu applied to the sums while they are in registers:
+// Conv2d for inference, rung 1: the forward pass of cpu/conv2d.cpp with B packed once, not in every call, and
+// with bias, skip and relu applied to the sums while they are in registers:
 //
 //                       reads            writes           at batch 1, ResNet-50's 94 MiB of weights are
 //   packing each call   w, x, packed w   packed w, y      read, turned and written for 49 to 3136 rows

@@ -1,4 +1,4 @@
-// Conv2d for inference, rung 0: the plain convolution of cpu/ladder/conv2d_0_plain.cpp, then skip and relu as a
+// Conv2d for inference, rung 0: the plain convolution of conv2d_0_plain.cpp, then skip and relu as a
 // loop. Nothing is prepared: the weight is copied.
 #include <algorithm>
 

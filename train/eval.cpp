@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 struct EvalOptions {
   std::string checkpoint, split = "test", scores_out;
   float alpha = 0;  // 0: the checkpoint's
-  bool json = false;
+  bool json = false, fold = true;
   DataOptions data;
   ComputeOptions compute;
 };
@@ -73,7 +73,7 @@ void run(EvalOptions o, bool size_given) {
                  .workers = o.data.workers,
                  .skip_bad = o.data.skip_bad});
   Progress progress(o.split, loader.size());
-  const Evaluation e = evaluate(model, loader, [&](int64_t done) {
+  const Evaluation e = evaluate(ResNetInference(model, o.fold), loader, [&](int64_t done) {
     if (!o.json)
       progress.update(done, "");
   });
@@ -100,6 +100,7 @@ void declare_eval(CLI::App& program) {
       ->capture_default_str();
   app->add_option("--scores-out", o->scores_out, "write the logits, N x L double, to this .npy");
   app->add_flag("--json", o->json, "one JSON object instead of a table");
+  add_fold_option(*app, o->fold);
   o->compute.add_to(*app);
   app->callback([app, o] { run(*o, app->count("--image-size") > 0); });
 }

@@ -1,0 +1,236 @@
+// Conv2d, rung 2: Winograd's F(4x4,3x3) (cpu/conv2d_winograd_transform.h) for 3x3 kernels of stride 1, a
+// quarter of the direct kernel's multiplications; rung 1 for all other convolutions.
+//
+//     Y = A^T [ sum over c  U_c . V_c ] A,   U = G g G^T,   V = B^T d B
+//
+// The sum over channels is 36 matrix products M_p = V_p U_p, one for each element of the 6x6, of
+// [tiles x c] by [c x k]. Written out for the whole tensor V and M would be 2.25 times as large as x and y and
+// go through memory; so a thread takes a block of tiles all the way, and everything it touches again stays in
+// its second-level cache:
+//
+//        x                     V  36 x [48 x 64]          M  36 x [48 x 128]           y
+//     48 tiles                 +---------+  x U           +-----------------+
+//     of 6x6    -- B^T d B ->  | 442 KiB |  [64 x 128] +> |     885 KiB     | -A^T m A->  48 tiles of 4x4
+//     64 channels              +---------+                +-----------------+             128 channels
+//        ^______________________________________________________|
+//             the next 64 channels, until the sum is complete
+//
+//   level   what stays there                                       reused by
+//   regs    6 x 64 of M                                            64 channels
+//   L1      U_p of a panel [64 x 64], 16 KiB, and V_p, 12 KiB      8 tiles of registers, 2 panels
+//   L2      V, M                                                   all panels, all chunks of channels
+//   L3      U, 144 bytes for each weight                           all blocks
+//
+// With more than 128 outputs V is made again for each group of them: 9 % of the time at 64 outputs a group, half
+// of that at 128. Sums run over channels in the same order wherever a block begins, so neither the number of
+// threads nor their shares change a bit.
+//
+// backward_data is the same with y and x exchanged: dx is the correlation of dy, padded by 2 - pad, with the
+// weights turned by 180 degrees and their channels exchanged.
+//
+// Weak spots: partial tiles at the edges (7x7 pixels cost 8x8), few tiles (U must be made and read for each
+// call), rounding (relative error 1e-6 instead of 3e-7), and one NaN or infinity in x reaches all of its
+// tiles' outputs, not only those that read it.
+//
+// Read next: cpu/conv2d_winograd_weight.cpp, tests/conv2d_winograd_test.cpp
+#include "cpu/conv2d_winograd.h"
+
+#include "cpu/conv2d.h"
+#include "cpu/conv2d_winograd_filter.h"
+#include "engine/memory.h"
+#include "engine/parallel.h"
+
+namespace lucida {
+namespace winograd {
+namespace {
+
+constexpr int block_rows = 8 * tile_rows;  // tiles of a block: 48
+constexpr int group_columns = 128;         // outputs whose M a block holds
+constexpr int group_panels = group_columns / tile_width;
+
+// y[n,i,j,:] = start + sum over r,s  x[n, i - pad + r, j - pad + s, :] U(r,s), pad = -image.origin.
+struct Correlation {
+  Tiles tiles;
+  Plane<const float> image;
+  Plane<float> result;
+  Filters filters;
+  const float* bias;
+  bool accumulate;
+};
+
+// What a thread works in.
+struct Workspace {
+  static constexpr int64_t v_floats = Matrices::floats(block_rows, chunk_channels),
+                           floats = v_floats + Matrices::floats(block_rows, group_columns);
+  float* memory;
+  Matrices v(int row) const { return {memory, block_rows, row}; }
+  Matrices m(int row) const { return {memory + v_floats, block_rows, row}; }
+};
+
+struct Range {
+  int64_t first, count;
+};
+
+// Rows of the 36 products by address; those past the last repeat it and write the same values again.
+struct Rows {
+  const float* v[block_rows];
+  float* m[block_rows];
+  int64_t count;  // a multiple of tile_rows
+  Rows(const Matrices& from, const Matrices& to, int64_t tiles)
+      : count((tiles + tile_rows - 1) / tile_rows * tile_rows) {
+    for (int64_t t = 0; t < count; ++t) {
+      v[t] = from.at(0, std::min(t, tiles - 1));
+      m[t] = to.at(0, std::min(t, tiles - 1));
+    }
+  }
+};
+
+constexpr float zero_row[tile_width] = {};
+
+// m(p) = (or +=) v(p) U(p) for all p, panels [first, last) and one chunk of channels.
+void multiply(const Filters& filters, int chunk, int first, int last, const Matrices& v, const Matrices& m,
+              const Rows& rows) {
+  const float* zeros[tile_rows];
+  std::fill_n(zeros, tile_rows, zero_row);
+  for (int p = 0; p < products; ++p) {
+    const Segment segment{0, int(p * v.next()), filters.chunks.length(chunk)};
+    for (int panel = first; panel < last; ++panel) {
+      const int64_t column = p * m.next() + (panel - first) * tile_width;
+      const MultiplyTile kernel = tile_kernel(tile_rows, filters.width(panel) / simd::lanes);
+      const float* const u = filters.at(panel, chunk).at(p, 0);
+      for (int64_t t = 0; t < rows.count; t += tile_rows)
+        kernel({rows.v + t,
+                0,
+                1,
+                {&segment, 1},
+                u,
+                chunk ? rows.m + t : zeros,
+                chunk ? column : 0,
+                rows.m + t,
+                column});
+    }
+  }
+}
+
+// y = start + A^T m A for the tiles of a block, `length` channels from `channel`.
+void transform_result(const Correlation& c, const Range& block, int channel, int length, const Matrices& m) {
+  float nobody[group_columns] = {};
+  const int64_t next = m.next();
+  for (int64_t t = 0; t < block.count; ++t) {
+    Addresses<outputs, float> y;
+    c.tiles.look_up<outputs>(block.first + t, c.result, channel, nobody, y);
+    const float* const from = m.at(0, t);
+    simd::across(length, [&](auto part, int k) {
+      const Vec start = c.bias ? part.load(c.bias + channel + k) : Vec{};
+      transform<OutputTransform>(
+          [&](int i, int j)
+              __attribute__((always_inline)) { return simd::load(from + (i * points + j) * next + k); },
+          [&](int i, int j, Vec value) __attribute__((always_inline)) {
+            float* const to = y[i][j] + k;
+            part.store(to, value + (c.accumulate ? part.load(to) : start));
+          });
+    });
+  }
+}
+
+// One block of tiles and one group of panels.
+void run_block(const Correlation& c, const Range& block, int first_panel, int last_panel,
+               const Workspace& work) {
+  const Filters& f = c.filters;
+  const int channel = first_panel * tile_width, end = std::min(f.columns, last_panel * tile_width);
+  const Matrices v = work.v(whole_vectors(f.chunks.step)), m = work.m(whole_vectors(end - channel));
+  const Rows rows(v, m, block.count);
+  for (int chunk = 0; chunk < f.chunks.count; ++chunk) {
+    transform_image(c.tiles, c.image, block.first, block.count, f.chunks.first(chunk), f.chunks.length(chunk),
+                    v);
+    multiply(f, chunk, first_panel, last_panel, v, m, rows);
+  }
+  transform_result(c, block, channel, end - channel, m);
+}
+
+// Tiles, in units of tile_rows, are shared among the threads where each gets a whole block, else panels too.
+void run(const Correlation& c) {
+  const int64_t tiles = c.tiles.count(), units = (tiles + tile_rows - 1) / tile_rows, wanted = threads();
+  const int panels = c.filters.panels();
+  const bool by_tiles = units * tile_rows >= wanted * block_rows;
+  const int64_t column_parts = by_tiles ? 1 : std::min<int64_t>(panels, wanted);
+  const int64_t tile_parts = std::min(units, by_tiles ? wanted : (wanted + column_parts - 1) / column_parts);
+  const MemoryLabel label("conv2d winograd tiles");
+  const auto memory =
+      allocate(Device{}, size_t(tile_parts * column_parts * Workspace::floats) * sizeof(float));
+  parallel_tasks(tile_parts * column_parts, [&](int64_t task) {
+    const Workspace work{static_cast<float*>(memory.get()) + task * Workspace::floats};
+    const int64_t i = task / column_parts, j = task % column_parts;
+    const int64_t begin = units * i / tile_parts, end = units * (i + 1) / tile_parts;
+    const int64_t blocks = ((end - begin) * tile_rows + block_rows - 1) / block_rows;
+    const int last_panel = int(panels * (j + 1) / column_parts);
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t first = (begin + (end - begin) * block / blocks) * tile_rows,
+                    last = std::min(tiles, (begin + (end - begin) * (block + 1) / blocks) * tile_rows);
+      for (int panel = int(panels * j / column_parts); panel < last_panel; panel += group_panels)
+        run_block(c, {first, last - first}, panel, std::min(panel + group_panels, last_panel), work);
+    }
+  });
+}
+
+void correlate(const Conv2dSizes& z, const float* weight, Correlation c) {
+  const MemoryLabel label("conv2d winograd weights");
+  const auto memory = allocate(Device{}, size_t(c.filters.floats()) * sizeof(float));
+  c.filters.data = static_cast<float*>(memory.get());
+  transform_filters(z, weight, c.filters);
+  run(c);
+}
+
+}  // namespace
+}  // namespace winograd
+
+void winograd_forward(const Conv2dSizes& z, const float* x, const float* weight, const float* bias,
+                      float* y) {
+  winograd::correlate(z, weight,
+                      {{z.n, z.out_h(), z.out_w()},
+                       {x, z.h, z.w, z.c, -z.pad},
+                       {y, z.out_h(), z.out_w(), z.k, 0},
+                       {z.k, z.c, false},
+                       bias,
+                       false});
+}
+
+void winograd_backward_data(const Conv2dSizes& z, const float* dy, const float* weight, GradSlot dx) {
+  winograd::correlate(z, weight,
+                      {{z.n, z.h, z.w},
+                       {dy, z.out_h(), z.out_w(), z.k, z.pad - (winograd::taps - 1)},
+                       {dx.data, z.h, z.w, z.c, 0},
+                       {z.c, z.k, true},
+                       nullptr,
+                       dx.accumulate});
+}
+
+bool winograd_applies(const Conv2dSizes& z) {
+  return z.r == winograd::taps && z.s == winograd::taps && z.stride == 1 && z.dilation == 1;
+}
+
+bool winograd_pays(const Conv2dSizes& z) {
+  return winograd_applies(z) && z.c >= 32 && z.k >= 32 && z.pixels() >= 500;
+}
+
+namespace {
+
+void forward(const Conv2dSizes& z, const float* x, const float* weight, const float* bias, float* y) {
+  (winograd_pays(z) ? winograd_forward : direct_conv2d.forward)(z, x, weight, bias, y);
+}
+void backward_data(const Conv2dSizes& z, const float* dy, const float* weight, GradSlot dx) {
+  (winograd_pays(z) ? winograd_backward_data : direct_conv2d.backward_data)(z, dy, weight, dx);
+}
+void backward_weight(const Conv2dSizes& z, const float* x, const float* dy, GradSlot dweight) {
+  (winograd_pays(z) ? winograd_backward_weight : direct_conv2d.backward_weight)(z, x, dy, dweight);
+}
+void backward_bias(const Conv2dSizes& z, const float* dy, GradSlot dbias) {
+  direct_conv2d.backward_bias(z, dy, dbias);
+}
+
+constexpr Conv2dKernels table{forward, backward_data, backward_weight, backward_bias};
+const Provide<Conv2dKernels> provide{
+    {Device::cpu, 2, "3x3 of stride 1 by Winograd's F(4x4,3x3) where it is faster", &table}};
+
+}  // namespace
+}  // namespace lucida

@@ -44,9 +44,12 @@ namespace lucida {
 namespace winograd {
 namespace {
 
-constexpr int block_rows = 8 * tile_rows;  // tiles of a block: 48
-constexpr int group_columns = 128;         // outputs whose M a block holds
-constexpr int group_panels = group_columns / tile_width;
+// How much a thread takes at a time. Where U is made beforehand V is made again for each group of outputs: wide
+// groups. Where U is made again for each block: tall blocks.
+struct Blocking {
+  int rows, columns;  // tiles, outputs
+};
+constexpr Blocking wide{8 * tile_rows, 128}, tall{12 * tile_rows, 64};
 
 // y[n,i,j,:] = start + sum over r,s  x[n, i - pad + r, j - pad + s, :] U(r,s), pad = -image.origin.
 struct Correlation {
@@ -56,15 +59,19 @@ struct Correlation {
   Filters filters;
   const float* bias;
   bool accumulate;
+  Blocking blocking = wide;
 };
 
 // What a thread works in.
 struct Workspace {
-  static constexpr int64_t v_floats = Matrices::floats(block_rows, chunk_channels),
-                           floats = v_floats + Matrices::floats(block_rows, group_columns);
   float* memory;
-  Matrices v(int row) const { return {memory, block_rows, row}; }
-  Matrices m(int row) const { return {memory + v_floats, block_rows, row}; }
+  Blocking blocking;
+  int64_t v_floats() const { return Matrices::floats(blocking.rows, chunk_channels); }
+  int64_t m_floats() const { return Matrices::floats(blocking.rows, blocking.columns); }
+  int64_t floats() const { return v_floats() + m_floats() + Filters::part_floats; }
+  Matrices v(int row) const { return {memory, blocking.rows, row}; }
+  Matrices m(int row) const { return {memory + v_floats(), blocking.rows, row}; }
+  float* u() const { return memory + v_floats() + m_floats(); }
 };
 
 struct Range {
@@ -73,8 +80,8 @@ struct Range {
 
 // Rows of the 36 products by address; those past the last repeat it and write the same values again.
 struct Rows {
-  const float* v[block_rows];
-  float* m[block_rows];
+  const float* v[tall.rows];
+  float* m[tall.rows];
   int64_t count;  // a multiple of tile_rows
   Rows(const Matrices& from, const Matrices& to, int64_t tiles)
       : count((tiles + tile_rows - 1) / tile_rows * tile_rows) {
@@ -87,38 +94,37 @@ struct Rows {
 
 constexpr float zero_row[tile_width] = {};
 
-// m(p) = (or +=) v(p) U(p) for all p, panels [first, last) and one chunk of channels.
-void multiply(const Filters& filters, int chunk, int first, int last, const Matrices& v, const Matrices& m,
-              const Rows& rows) {
+// m(p) = (or +=) v(p) u(p) for all p, at `column` of m.
+void multiply(const Matrices& v, const Matrices& u, const Matrices& m, int column, const Rows& rows,
+              bool add) {
   const float* zeros[tile_rows];
   std::fill_n(zeros, tile_rows, zero_row);
+  const MultiplyTile kernel = tile_kernel(tile_rows, u.row / simd::lanes);
   for (int p = 0; p < products; ++p) {
-    const Segment segment{0, int(p * v.next()), filters.chunks.length(chunk)};
-    for (int panel = first; panel < last; ++panel) {
-      const int64_t column = p * m.next() + (panel - first) * tile_width;
-      const MultiplyTile kernel = tile_kernel(tile_rows, filters.width(panel) / simd::lanes);
-      const float* const u = filters.at(panel, chunk).at(p, 0);
-      for (int64_t t = 0; t < rows.count; t += tile_rows)
-        kernel({rows.v + t,
-                0,
-                1,
-                {&segment, 1},
-                u,
-                chunk ? rows.m + t : zeros,
-                chunk ? column : 0,
-                rows.m + t,
-                column});
-    }
+    const Segment segment{0, int(p * v.next()), int(u.rows)};
+    const int64_t at = p * m.next() + column;
+    for (int64_t t = 0; t < rows.count; t += tile_rows)
+      kernel({rows.v + t,
+              0,
+              1,
+              {&segment, 1},
+              u.at(p, 0),
+              add ? rows.m + t : zeros,
+              add ? at : 0,
+              rows.m + t,
+              at});
   }
 }
 
 // y = start + A^T m A for the tiles of a block, `length` channels from `channel`.
 void transform_result(const Correlation& c, const Range& block, int channel, int length, const Matrices& m) {
-  float nobody[group_columns] = {};
+  float nobody[wide.columns] = {};
   const int64_t next = m.next();
+  Addresses<outputs, float> y, next_y;
+  c.tiles.look_up<outputs>(block.first, c.result, channel, nobody, y);
   for (int64_t t = 0; t < block.count; ++t) {
-    Addresses<outputs, float> y;
-    c.tiles.look_up<outputs>(block.first + t, c.result, channel, nobody, y);
+    c.tiles.look_up<outputs>(block.first + std::min(t + 1, block.count - 1), c.result, channel, nobody,
+                             next_y);
     const float* const from = m.at(0, t);
     simd::across(length, [&](auto part, int k) {
       const Vec start = c.bias ? part.load(c.bias + channel + k) : Vec{};
@@ -127,9 +133,11 @@ void transform_result(const Correlation& c, const Range& block, int channel, int
               __attribute__((always_inline)) { return simd::load(from + (i * points + j) * next + k); },
           [&](int i, int j, Vec value) __attribute__((always_inline)) {
             float* const to = y[i][j] + k;
+            __builtin_prefetch(next_y[i][j] + k, 1);
             part.store(to, value + (c.accumulate ? part.load(to) : start));
           });
     });
+    std::swap(y, next_y);
   }
 }
 
@@ -143,23 +151,25 @@ void run_block(const Correlation& c, const Range& block, int first_panel, int la
   for (int chunk = 0; chunk < f.chunks.count; ++chunk) {
     transform_image(c.tiles, c.image, block.first, block.count, f.chunks.first(chunk), f.chunks.length(chunk),
                     v);
-    multiply(f, chunk, first_panel, last_panel, v, m, rows);
+    for (int panel = first_panel; panel < last_panel; ++panel)
+      multiply(v, f.get(panel, chunk, work.u()), m, (panel - first_panel) * tile_width, rows, chunk > 0);
   }
   transform_result(c, block, channel, end - channel, m);
 }
 
 // Tiles, in units of tile_rows, are shared among the threads where each gets a whole block, else panels too.
 void run(const Correlation& c) {
+  const int block_rows = c.blocking.rows, group_panels = c.blocking.columns / tile_width;
   const int64_t tiles = c.tiles.count(), units = (tiles + tile_rows - 1) / tile_rows, wanted = threads();
   const int panels = c.filters.panels();
   const bool by_tiles = units * tile_rows >= wanted * block_rows;
   const int64_t column_parts = by_tiles ? 1 : std::min<int64_t>(panels, wanted);
   const int64_t tile_parts = std::min(units, by_tiles ? wanted : (wanted + column_parts - 1) / column_parts);
   const MemoryLabel label("conv2d winograd tiles");
-  const auto memory =
-      allocate(Device{}, size_t(tile_parts * column_parts * Workspace::floats) * sizeof(float));
+  const int64_t floats = Workspace{nullptr, c.blocking}.floats();
+  const auto memory = allocate(Device{}, size_t(tile_parts * column_parts * floats) * sizeof(float));
   parallel_tasks(tile_parts * column_parts, [&](int64_t task) {
-    const Workspace work{static_cast<float*>(memory.get()) + task * Workspace::floats};
+    const Workspace work{static_cast<float*>(memory.get()) + task * floats, c.blocking};
     const int64_t i = task / column_parts, j = task % column_parts;
     const int64_t begin = units * i / tile_parts, end = units * (i + 1) / tile_parts;
     const int64_t blocks = ((end - begin) * tile_rows + block_rows - 1) / block_rows;
@@ -173,11 +183,20 @@ void run(const Correlation& c) {
   });
 }
 
-void correlate(const Conv2dSizes& z, const float* weight, Correlation c) {
+// U is made beforehand where it stays in the second-level cache, or where many blocks read it.
+constexpr int64_t few_floats = 1 << 18, many_blocks = 8;
+
+void correlate(Correlation c) {
   const MemoryLabel label("conv2d winograd weights");
-  const auto memory = allocate(Device{}, size_t(c.filters.floats()) * sizeof(float));
-  c.filters.data = static_cast<float*>(memory.get());
-  transform_filters(z, weight, c.filters);
+  std::shared_ptr<void> memory;
+  const int64_t floats = c.filters.all_floats(), blocks = (c.tiles.count() + wide.rows - 1) / wide.rows;
+  if (blocks < (floats <= few_floats ? 2 : many_blocks)) {
+    c.blocking = tall;
+  } else {
+    memory = allocate(Device{}, size_t(c.filters.all_floats()) * sizeof(float));
+    c.filters.all = static_cast<float*>(memory.get());
+    c.filters.make_all();
+  }
   run(c);
 }
 
@@ -186,21 +205,19 @@ void correlate(const Conv2dSizes& z, const float* weight, Correlation c) {
 
 void winograd_forward(const Conv2dSizes& z, const float* x, const float* weight, const float* bias,
                       float* y) {
-  winograd::correlate(z, weight,
-                      {{z.n, z.out_h(), z.out_w()},
+  winograd::correlate({{z.n, z.out_h(), z.out_w()},
                        {x, z.h, z.w, z.c, -z.pad},
                        {y, z.out_h(), z.out_w(), z.k, 0},
-                       {z.k, z.c, false},
+                       {z, weight, z.k, z.c, false},
                        bias,
                        false});
 }
 
 void winograd_backward_data(const Conv2dSizes& z, const float* dy, const float* weight, GradSlot dx) {
-  winograd::correlate(z, weight,
-                      {{z.n, z.h, z.w},
+  winograd::correlate({{z.n, z.h, z.w},
                        {dy, z.out_h(), z.out_w(), z.k, z.pad - (winograd::taps - 1)},
                        {dx.data, z.h, z.w, z.c, 0},
-                       {z.c, z.k, true},
+                       {z, weight, z.c, z.k, true},
                        nullptr,
                        dx.accumulate});
 }

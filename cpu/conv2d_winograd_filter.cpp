@@ -22,44 +22,53 @@ struct Part {
   int column, count, channel;
 };
 
-// lanes columns from `column` at lanes channels from `channel`: block[position][channel] holds columns.
-void turn(const Conv2dSizes& z, const float* weight, const Part& part, int column, int steps,
-          Vec (&block)[positions][simd::lanes]) {
+// block[p][q] = the taps at position p from channel q of the chunk to the `lanes` outputs from `column`. A row of the
+// chunk is read to its end before the next: the hardware's prefetcher comes along.
+void turn(const Conv2dSizes& z, const float* weight, const Part& part, int column, int length,
+          Vec (&block)[positions][chunk_channels]) {
   const int rows = std::min(simd::lanes, part.count - column);
+  const int64_t next_row = int64_t{positions} * z.c;
   for (int p = 0; p < positions; ++p) {
-    for (int i = 0; i < simd::lanes; ++i) {
-      const float* at = weight + (int64_t{part.column + column + i} * positions + p) * z.c + part.channel;
-      block[p][i] = i >= rows ? Vec{} : steps == simd::lanes ? simd::load(at) : simd::load_first(at, steps);
+    const float* const from = weight + (part.column + column) * next_row + p * z.c + part.channel;
+    for (int q = 0; q < length; q += simd::lanes) {
+      const int steps = std::min(simd::lanes, length - q);
+      Vec turned[simd::lanes] = {};
+      for (int i = 0; i < rows; ++i)
+        turned[i] = steps == simd::lanes ? simd::load(from + i * next_row + q)
+                                         : simd::load_first(from + i * next_row + q, steps);
+      simd::transpose(turned);
+      std::copy_n(turned, simd::lanes, block[p] + q);
     }
-    simd::transpose(block[p]);
   }
 }
 
 void transform_forward(const Conv2dSizes& z, const float* weight, const Part& part, const Matrices& u) {
   const int length = int(u.rows);
   const int64_t next = u.next();
-  for (int o = 0; o < u.row; o += simd::lanes)
-    for (int c = 0; c < length; c += simd::lanes) {
-      const int steps = std::min(simd::lanes, length - c);
-      Vec block[positions][simd::lanes];
-      turn(z, weight, {part.column, part.count, part.channel + c}, o, steps, block);
-      for (int q = 0; q < steps; ++q) {
-        float* const to = u.at(0, c + q) + o;
-        transform<FilterTransform>(
-            [&](int i, int j) __attribute__((always_inline)) { return block[i * taps + j][q]; },
-            [&](int i, int j, Vec value)
-                __attribute__((always_inline)) { simd::store(to + (i * points + j) * next, value); });
-      }
+  Vec block[positions][chunk_channels];
+  for (int o = 0; o < u.row; o += simd::lanes) {
+    turn(z, weight, part, o, length, block);
+    for (int q = 0; q < length; ++q) {
+      float* const to = u.at(0, q) + o;
+      transform<FilterTransform>(
+          [&](int i, int j) __attribute__((always_inline)) { return block[i * taps + j][q]; },
+          [&](int i, int j, Vec value)
+              __attribute__((always_inline)) { simd::store(to + (i * points + j) * next, value); });
     }
+  }
 }
 
 void transform_turned(const Conv2dSizes& z, const float* weight, const Part& part, const Matrices& u) {
+  const int64_t ahead = 3 * positions * z.c;
   for (int64_t q = 0; q < u.rows; ++q) {
     const float* const last = weight + ((part.channel + q + 1) * positions - 1) * z.c + part.column;
     simd::across(part.count, [&](auto vector, int c) {
       transform<FilterTransform>(
-          [&](int i, int j)
-              __attribute__((always_inline)) { return vector.load(last - (i * taps + j) * z.c + c); },
+          [&](int i, int j) __attribute__((always_inline)) {
+            const float* const at = last - (i * taps + j) * z.c + c;
+            __builtin_prefetch(at + ahead);
+            return vector.load(at);
+          },
           [&](int i, int j, Vec value)
               __attribute__((always_inline)) { simd::store(u.at(i * points + j, q) + c, value); });
     });
@@ -68,15 +77,24 @@ void transform_turned(const Conv2dSizes& z, const float* weight, const Part& par
 
 }  // namespace
 
-void transform_filters(const Conv2dSizes& z, const float* weight, const Filters& filters) {
-  const int chunks = filters.chunks.count;
-  parallel_tasks(int64_t{filters.panels()} * chunks, [&](int64_t task) {
-    const int panel = int(task / chunks), chunk = int(task % chunks), column = panel * tile_width;
-    const Part part{column, std::min(tile_width, filters.columns - column), filters.chunks.first(chunk)};
-    if (filters.turned)
-      transform_turned(z, weight, part, filters.at(panel, chunk));
-    else
-      transform_forward(z, weight, part, filters.at(panel, chunk));
+void Filters::make(int panel, int chunk, const Matrices& u) const {
+  const int column = panel * tile_width;
+  (turned ? transform_turned : transform_forward)(
+      sizes, weight, {column, std::min(tile_width, columns - column), chunks.first(chunk)}, u);
+}
+
+Matrices Filters::get(int panel, int chunk, float* room) const {
+  if (all)
+    return part(panel, chunk, place(panel, chunk));
+  const Matrices u = part(panel, chunk, room);
+  make(panel, chunk, u);
+  return u;
+}
+
+void Filters::make_all() const {
+  parallel_tasks(int64_t{panels()} * chunks.count, [&](int64_t task) {
+    const int panel = int(task / chunks.count), chunk = int(task % chunks.count);
+    make(panel, chunk, part(panel, chunk, place(panel, chunk)));
   });
 }
 

@@ -63,6 +63,7 @@ struct Square {
                 __attribute__((always_inline)) { return simd::load(du.at(i * points + j, o) + c); },
             [&](int i, int j, Vec value) __attribute__((always_inline)) {
               float* const at = to + (i * taps + j) * dw_step + c;
+              __builtin_prefetch(at + 2 * taps * taps * dw_step, 1);
               part.store(at, accumulate ? value + part.load(at) : value);
             });
       });

@@ -222,14 +222,6 @@ void winograd_backward_data(const Conv2dSizes& z, const float* dy, const float* 
                        dx.accumulate});
 }
 
-bool winograd_applies(const Conv2dSizes& z) {
-  return z.r == winograd::taps && z.s == winograd::taps && z.stride == 1 && z.dilation == 1;
-}
-
-bool winograd_pays(const Conv2dSizes& z) {
-  return winograd_applies(z) && z.c >= 32 && z.k >= 32 && z.pixels() >= 500;
-}
-
 namespace {
 
 void forward(const Conv2dSizes& z, const float* x, const float* weight, const float* bias, float* y) {

@@ -1,38 +1,44 @@
-// Conv2d, rung 2: Winograd's F(4x4,3x3) (cpu/conv2d_winograd_transform.h) for 3x3 kernels of stride 1, a
-// quarter of the direct kernel's multiplications; rung 1 for all other convolutions.
+// Conv2d, rung 2: Winograd's F(4x4,3x3) (cpu/conv2d_winograd_transform.h), a quarter of the direct kernel's
+// multiplications, for 3x3 kernels of stride 1; rung 1 for what it cannot compute or would not compute
+// faster.
 //
 //     Y = A^T [ sum over c  U_c . V_c ] A,   U = G g G^T,   V = B^T d B
 //
-// The sum over channels is 36 matrix products M_p = V_p U_p, one for each element of the 6x6, of
-// [tiles x c] by [c x k]. Written out for the whole tensor V and M would be 2.25 times as large as x and y and
-// go through memory; so a thread takes a block of tiles all the way, and everything it touches again stays in
-// its second-level cache:
+// The sum over channels is 36 matrix products M_p = V_p U_p, one for each element of the 6x6, of [tiles x c]
+// by [c x k]. For the whole tensor, V and M would be 2.25 times as large as x and y and go through memory. So
+// a thread takes a block of tiles all the way, and what it touches again stays in its second-level cache:
 //
-//        x                     V  36 x [48 x 64]          M  36 x [48 x 128]           y
-//     48 tiles                 +---------+  x U           +-----------------+
-//     of 6x6    -- B^T d B ->  | 442 KiB |  [64 x 128] +> |     885 KiB     | -A^T m A->  48 tiles of 4x4
-//     64 channels              +---------+                +-----------------+             128 channels
-//        ^______________________________________________________|
-//             the next 64 channels, until the sum is complete
+//        x                      V  36 x [48 x 64]           M  36 x [48 x 128]             y
+//     48 tiles                  +---------+   U_p           +-----------------+
+//     of 6x6     -- B^T d B ->  | 432 KiB |  [64 x 128]  -> |     864 KiB     | -- A^T m A -> 48 tiles of 4x4
+//     64 channels               +---------+                 +-----------------+               128 channels
+//        ^                                                          |
+//        +---------- the next 64 channels are added to M <----------+
 //
-//   level   what stays there                                       reused by
-//   regs    6 x 64 of M                                            64 channels
-//   L1      U_p of a panel [64 x 64], 16 KiB, and V_p, 12 KiB      8 tiles of registers, 2 panels
-//   L2      V, M                                                   all panels, all chunks of channels
-//   L3      U, 144 bytes for each weight                           all blocks
+//     level       what stays there                                  how often it is used
+//     registers   6 x 64 of M_p                                     64 channels
+//     L1          U_p of 64 outputs, 16 KiB; V_p, 12 KiB            8 tiles of registers; 2 panels of outputs
+//     L2          V and M                                           36 products, all chunks of channels
+//     L2 or L3    U, 144 bytes for each weight                      all blocks of tiles
 //
-// With more than 128 outputs V is made again for each group of them: 9 % of the time at 64 outputs a group, half
-// of that at 128. Sums run over channels in the same order wherever a block begins, so neither the number of
-// threads nor their shares change a bit.
+// With more outputs than M has room for, V is made again for each group of them. Where few blocks would read
+// U from the third-level cache it is not made beforehand: each block makes the 576 KiB of U that it needs
+// next in its second-level cache, and blocks are taller, 72 tiles x 64 outputs, so that it is made less
+// often. 512 > 512 on 7x7, batch 16, one thread: 26.7 ms with 36 MiB of U beforehand, 17.2 with U made by the
+// blocks (Xeon with AVX-512, 2026-11-25, before the fetches ahead).
 //
-// backward_data is the same with y and x exchanged: dx is the correlation of dy, padded by 2 - pad, with the
-// weights turned by 180 degrees and their channels exchanged.
+// An element's sum runs over channels in order wherever a block begins: neither the number of threads nor
+// their shares change a bit.
 //
-// Weak spots: partial tiles at the edges (7x7 pixels cost 8x8), few tiles (U must be made and read for each
-// call), rounding (relative error 1e-6 instead of 3e-7), and one NaN or infinity in x reaches all of its
-// tiles' outputs, not only those that read it.
+// backward_data is the same with y and x exchanged: dx is the correlation of dy, padded by 2 - pad, with
+// weights turned by 180 degrees whose channels change places.
 //
-// Read next: cpu/conv2d_winograd_weight.cpp, tests/conv2d_winograd_test.cpp
+// Weak spots: tiles that stand out over the edge (7x7 pixels cost 8x8); rounding, 0.5 to 2e-6 of the result
+// in the L2 norm; and a NaN or infinity in x reaches all outputs of the tiles that hold it, not only those
+// that read it.
+//
+// Read next: cpu/conv2d_winograd_tiles.h, cpu/conv2d_winograd_filter.cpp, cpu/conv2d_winograd_weight.cpp,
+//            cpu/conv2d_winograd_choice.cpp (when), tests/conv2d_winograd_test.cpp
 #include "cpu/conv2d_winograd.h"
 
 #include "cpu/conv2d.h"
@@ -44,8 +50,8 @@ namespace lucida {
 namespace winograd {
 namespace {
 
-// How much a thread takes at a time. Where U is made beforehand V is made again for each group of outputs: wide
-// groups. Where U is made again for each block: tall blocks.
+// How much a thread takes at a time. Groups of outputs are wide where each makes V again, blocks of tiles are
+// tall where each makes U again.
 struct Blocking {
   int rows, columns;  // tiles, outputs
 };

@@ -4,8 +4,8 @@
 //                   lanes x lanes turn in registers, nine of them, before the transform makes 36
 //   backward_data   weight [k,3,3,c] has the summed channel k outermost already: straight
 //
-// This is work per weight, not per pixel: 512 > 512 channels are 9 MiB of weights and 38 MiB of U, which is
-// what makes Winograd lose on few tiles (winograd_pays() in cpu/conv2d_winograd.cpp).
+// This is work per weight, not per pixel, and what makes Winograd lose on few tiles
+// (cpu/conv2d_winograd_choice.cpp): 512 > 512 channels are 9 MiB of weights and 36 MiB of U.
 //
 // Read next: cpu/conv2d_winograd.cpp
 #include "cpu/conv2d_winograd_filter.h"
@@ -22,8 +22,8 @@ struct Part {
   int column, count, channel;
 };
 
-// block[p][q] = the taps at position p from channel q of the chunk to the `lanes` outputs from `column`. A row of the
-// chunk is read to its end before the next: the hardware's prefetcher comes along.
+// block[p][q] = position p of the weights from channel q of the chunk to the `lanes` outputs from `column`.
+// All channels before the next position: the hardware's prefetcher comes along.
 void turn(const Conv2dSizes& z, const float* weight, const Part& part, int column, int length,
           Vec (&block)[positions][chunk_channels]) {
   const int rows = std::min(simd::lanes, part.count - column);

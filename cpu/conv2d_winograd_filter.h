@@ -6,8 +6,8 @@
 
 namespace lucida::winograd {
 
-// U = G g G^T in the order in which the products read it, for each panel of tile_width columns and each chunk of
-// the sum's channels: 36 matrices [channel of the chunk][column of the panel].
+// U = G g G^T in the order in which the products read it: for each panel of tile_width columns and each chunk
+// of the summed channels 36 matrices [channel of the chunk][column of the panel].
 struct Filters {
   const Conv2dSizes& sizes;
   const float* weight;  // [k,3,3,c]

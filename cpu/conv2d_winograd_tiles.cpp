@@ -8,8 +8,8 @@
 namespace lucida::winograd {
 namespace {
 
-// Pixels of the next tile are fetched while this one is transformed: rows of 64 channels, a row of the image apart,
-// are no pattern that the hardware's prefetcher follows.
+// Pixels of the next tile are fetched while this one is transformed: pieces of 64 channels, a row of the
+// image apart, are no pattern that the hardware's prefetcher follows.
 template <class Transform>
 void transform_pixels(const Tiles& tiles, const Plane<const float>& plane, int64_t first, int64_t count,
                       int channel, int length, const Matrices& matrices) {

@@ -67,8 +67,8 @@ struct Tiles {
   }
 };
 
-// 36 matrices of rows x row floats. A cache line between them keeps them out of the same sets of the caches: a
-// transform writes all 36 at once.
+// 36 matrices of rows x row floats. A cache line between them keeps them out of the same sets of the caches:
+// a transform writes all 36 at once.
 struct Matrices {
   float* data;
   int64_t rows;

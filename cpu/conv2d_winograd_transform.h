@@ -9,33 +9,34 @@
 // independent matrix products, one for each element of the 6x6.
 //
 // Where the matrices come from. In one dimension the correlation of 6 values with 3 weights is the transpose
-// of multiplying a polynomial of 4 coefficients by one of 3, whose product of degree 5 has 6 coefficients. Such
-// a product can be found by evaluating both factors at 6 points p, multiplying the values, and interpolating:
+// of multiplying a polynomial of 4 coefficients by one of 3, whose product has 6 coefficients. Such a product
+// can be found by evaluating both factors at 6 points p, multiplying the values, and interpolating:
 //
 //     points               0, a, -a, b, -b, and "infinity": the leading coefficient
 //     G      evaluates g   row p is (1, p, p^2) / N_p, infinity (0, 0, 1); N_p = product of (p - q), q != p
 //     A      evaluates y   row p is (1, p, p^2, p^3),  infinity (0, 0, 0, 1)
 //     B^T    interpolates  row p is the coefficients of product of (x - q), q != p, infinity of all (x - q)
 //
-// The three matrices written out, rows in the order of the points; a row of N_p is moved from B into G:
+// Interpolation divides by N_p, which is done to the weights, once. The matrices written out:
 //
-//     A           1  p  p^2  p^3      G   1/(a^2 b^2)                   B^T  a^2 b^2   0  -(a^2+b^2)  0  1  0
-//      0 :        1  0   0    0           1/n_a   a/n_a  a^2/n_a        0  -a b^2  -b^2   a  1  0
-//      a :        1  a  a^2  a^3          1/n_a  -a/n_a  a^2/n_a        0   a b^2  -b^2  -a  1  0
-//     -a :        1 -a  a^2 -a^3          1/n_b   b/n_b  b^2/n_b        0  -b a^2  -a^2   b  1  0
-//      ...                                1/n_b  -b/n_b  b^2/n_b        0   b a^2  -a^2  -b  1  0
-//      infinity : 0  0   0    1           0       0      1              0  a^2 b^2  0  -(a^2+b^2)  0  1
+//     point      A                 G                            B^T
+//     0          1  0   0    0     1/(a^2 b^2)   0      0       a^2 b^2    0    -(a^2+b^2)   0   1  0
+//     a          1  a  a^2  a^3    1/n_a    a/n_a  a^2/n_a      0       -a b^2   -b^2        a   1  0
+//    -a          1 -a  a^2 -a^3    1/n_a   -a/n_a  a^2/n_a      0        a b^2   -b^2       -a   1  0
+//     b          1  b  b^2  b^3    1/n_b    b/n_b  b^2/n_b      0       -b a^2   -a^2        b   1  0
+//    -b          1 -b  b^2 -b^3    1/n_b   -b/n_b  b^2/n_b      0        b a^2   -a^2       -b   1  0
+//     infinity   0  0   0    1     0        0      1            0       a^2 b^2   0     -(a^2+b^2)  0  1
 //
-//     n_a = 2 a^2 (a^2 - b^2),  n_b = 2 b^2 (b^2 - a^2)
+//     n_a = N_a = N_-a = 2 a^2 (a^2 - b^2),  n_b = N_b = N_-b = 2 b^2 (b^2 - a^2)
 //
-// Which a and b: any give the same result in exact arithmetic. In f32 the customary 1 and 2 lose most, because
-// powers of 2 up to 64 meet in one sum. 5/8 and 3/2 lie evenly around 1, and every constant above but 1/N_p is
-// a float exactly. Relative L2 error with 64 channels (numpy, f32, 2026-11-25):
+// Which a and b: any give the same result in exact arithmetic. In f32 the customary 1 and 2 lose most: powers
+// up to 2^6 meet in one sum. 5/8 and 3/2 lie evenly around 1, and every constant above but 1/N_p is exactly a
+// float. Error with 64 channels, relative, in the L2 norm (numpy, f32, 2026-11-25):
 //
 //     a, b                 1, 2      1/2, 1    3/4, 3/2   sqrt(1/2), sqrt(2)   5/8, 3/2
 //     y                    1.7e-6    1.7e-6    8.3e-7     8.1e-7               7.8e-7
 //     dw                   2.8e-6    2.7e-6    1.3e-6     1.3e-6               1.2e-6
-//     largest, y           2.7e-5    3.0e-5    6.7e-6     6.6e-6               7.1e-6   of the root mean square
+//     largest of y         2.7e-5    3.0e-5    6.7e-6     6.6e-6               7.1e-6   times y's r.m.s.
 //
 // Two dimensions are one after the other: a transform goes along the columns, then along the rows.
 //

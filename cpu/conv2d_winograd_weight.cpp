@@ -2,15 +2,19 @@
 //
 //     dg(o,c) = G^T [ sum over tiles  (A dY_o A^T) . (B^T d_c B) ] G
 //
-// 36 products dU_p = D_p^T V_p of [k x tiles] by [tiles x c], D = A dY A^T. A task owns a square of dU, 64 outputs
-// by 64 channels, and a share of the tiles, so that all it needs stays in the second-level cache:
+// 36 products dU_p = D_p^T V_p of [k x tiles] by [tiles x c], where D = A dY A^T. A task owns a square of dU,
+// 64 outputs by 64 channels, and a share of the tiles, which it takes in blocks, so that all it touches stays
+// in the second-level cache:
 //
-//     D  36 x [48 tiles x 64 k]   442 KiB  \                           dU  36 x [64 k x 64 c]
-//                                            -- D_p^T V_p, added to ->     576 KiB    -- G^T . G ->  dw, 9 x [64 x 64]
-//     V  36 x [48 tiles x 64 c]   442 KiB  /                                             once, at the end
+//   dy  -- A dY A^T ->  D  36 x [48 tiles x 64 k], 432 KiB  \
+//                                                            >  D_p^T V_p is added to  dU  36 x [64 k x 64 c]
+//   x   -- B^T d B  ->  V  36 x [48 tiles x 64 c], 432 KiB  /                              576 KiB
+//                                                                                          |  once, at the end
+//                                                                       dw  9 x [64 x 64] <- G^T dU G
 //
-// Each pixel is transformed once for each square it meets, k/64 or c/64 times: a constant 16 % of the products'
-// time. Holding all of V, D and dU instead would send them through memory, 9.4 MiB of dU with 256 channels.
+// Pixels are transformed again for each square that they meet, k/64 or c/64 times: the share of the
+// transforms in the time is what it is with 64 channels, however many there are. Keeping all of V, D and dU
+// instead sends them through memory: dU has 144 bytes for each weight, 9 MiB with 256 channels.
 //
 // Where dw is small tiles are shared out too; each share has its own partial dw and they are added in order.
 // Shares and blocks depend on the sizes alone, never on the number of threads.

@@ -1,5 +1,5 @@
-// Winograd convolution, rung 2 of the host's conv2d. It rounds more than a direct sum: tests of all rungs hold
-// where it is chosen, and here are its own bounds, for convolutions where it would not be chosen, too.
+// Winograd convolution, rung 2 of the host's conv2d. It rounds more than a direct sum: here are its own
+// bounds, also for convolutions where the rule does not choose it.
 #include "cpu/conv2d_winograd.h"
 
 #include <doctest/doctest.h>
@@ -16,9 +16,9 @@
 namespace lucida {
 namespace {
 
-// Stated bounds: |got - want| in the L2 norm relative to want's, and of one element relative to the root mean
-// square of want. Measured: 0.3e-6 to 2e-6, and up to 2e-5.
-constexpr double bound = 1e-5, element_bound = 1e-4;
+// |got - want| in the L2 norm relative to want's, and of one element relative to the root mean square of
+// want. ResNet-50's layers have 0.5e-6 to 2.0e-6 and up to 1.6e-5.
+constexpr double bound = 1e-5, element_bound = 5e-5;
 
 struct Pass {
   std::vector<float> y, dx, dw;
@@ -85,8 +85,8 @@ Conv2dSizes sizes(int n, int h, int w, int c, int k, int pad) {
   return {n, h, w, c, k, 3, 3, 1, pad, 1};
 }
 
-// Channels that no vector divides, maps that no tile divides or smaller than one, every pad, more tiles than a
-// block, more channels than a chunk and than a group.
+// Channels that no vector divides, maps that no tile divides or smaller than one, every pad, more tiles than
+// a block has, more channels than a chunk and a group have.
 const std::vector<Conv2dSizes> ugly = {
     sizes(1, 1, 1, 1, 1, 1),     sizes(1, 3, 3, 1, 1, 0),     sizes(1, 4, 4, 3, 5, 1),
     sizes(2, 5, 9, 17, 33, 0),   sizes(1, 7, 7, 31, 16, 1),   sizes(3, 6, 2, 64, 65, 2),
@@ -249,8 +249,8 @@ double seconds(const std::function<void()>& body) {
   return double(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
-// The table that the rule in cpu/conv2d_winograd_choice.cpp was read from; not a test. Both kernels in turn, one
-// thread, the best of 7 times: build/native/test -tc='winograd: times*' --no-skip
+// The table that the rule in cpu/conv2d_winograd_choice.cpp was read from; not a test. Both kernels in turn,
+// one thread, the best of 7 times: build/native/test -tc='winograd: times*' --no-skip
 TEST_CASE("winograd: times against the direct kernel" * doctest::skip()) {
   const UseThreads one(1);
   poison_new_memory(false);

@@ -14,6 +14,8 @@
 //                 . 2 . 2 . 2
 //
 // Read next: cpu/conv2d_taps.h, cpu/gemm.cpp, cpu/conv2d_weight.cpp, tests/conv2d_test.cpp
+#include "cpu/conv2d.h"
+
 #include "cpu/conv2d_forward.h"
 #include "cpu/conv2d_taps.h"
 #include "cpu/conv2d_weight.h"
@@ -223,9 +225,14 @@ void backward_bias(const Conv2dSizes& z, const float* dy, GradSlot dbias) {
   }
 }
 
-constexpr Conv2dKernels table{forward, backward_data, conv2d_backward_weight, backward_bias};
+}  // namespace
+
+constexpr Conv2dKernels direct_conv2d{forward, backward_data, conv2d_backward_weight, backward_bias};
+
+namespace {
+
 const Provide<Conv2dKernels> provide{
-    {Device::cpu, 1, "matrix products over addresses, tiles in registers, all threads", &table}};
+    {Device::cpu, 1, "matrix products over addresses, tiles in registers, all threads", &direct_conv2d}};
 
 }  // namespace
 }  // namespace lucida

@@ -52,6 +52,7 @@ struct LabelMatrix {
 
   void add_entry(int64_t label, int8_t value);  // to the row that is being built, labels ascending
   void end_row();
+  void settle();  // sparse: entries of `set` become listed ones
   bool operator==(const LabelMatrix&) const = default;
 
  private:

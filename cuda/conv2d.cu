@@ -6,12 +6,23 @@
 //             epilogue and address arithmetic included (28 x 28, 128 -> 128, 3 x 3; 2026-11-25)
 //   weak spot fewer than 4 aligned channels (the 3 of an image): copies of 4 bytes, 32 a tile
 #include "cuda/conv2d_passes.cuh"
+#include "cuda/conv2d_stem.h"
 
 namespace lucida {
 namespace {
 
-const Provide<Conv2dKernels> provide{{this_device, 3, "implicit GEMM, three buffers filled by cp.async",
-                                      &gemm::conv2d_table<gemm::Multistage>}};
+void backward_weight(const Conv2dSizes& z, const float* x, const float* dy, GradSlot dweight) {
+  if (stem::weight_here(z, DType::f32))
+    stem::backward_weight(z, x, dy, dweight);
+  else
+    gemm::conv2d_backward_weight<gemm::Multistage>(z, x, dy, dweight);
+}
+
+constexpr Conv2dKernels table{gemm::conv2d_forward<gemm::Multistage>,
+                              gemm::conv2d_backward_data<gemm::Multistage>, backward_weight,
+                              gemm::conv2d_backward_bias};
+const Provide<Conv2dKernels> provide{
+    {this_device, 3, "implicit GEMM, three buffers filled by cp.async", &table}};
 
 }  // namespace
 }  // namespace lucida

@@ -86,7 +86,16 @@ void check_result(const Tensor& got, const Tensor& want, int roundings = 1) {
 // What the tiles do not divide, every tile shape, every split, every way around the fast path.
 const std::vector<Conv2dSizes> cases = {
     {1, 7, 6, 8, 8, 3, 3, 1, 1, 1},       // one tile, almost empty
-    {2, 9, 11, 3, 64, 7, 7, 2, 3, 1},     // the stem: channels are padded
+    {2, 9, 11, 3, 64, 7, 7, 2, 3, 1},     // the stem: rows that are not whole chunks, a run across two images
+    {1, 16, 32, 3, 64, 7, 7, 2, 3, 1},    // the same with whole chunks
+    {2, 3, 300, 3, 70, 3, 3, 1, 1, 1},    // windows 3 elements apart: no pairs in bf16; two tiles of channels
+    {1, 11, 13, 2, 9, 3, 5, 3, 2, 2},     // few channels, dilation
+    {3, 9, 24, 1, 12, 7, 7, 2, 3, 1},     // one channel; pairs that begin with the second element
+    {2, 10, 24, 4, 66, 5, 6, 2, 1, 1},    // four: whole chunks in tf32, not in bf16
+    {1, 6, 7, 3, 5, 2, 1, 4, 0, 3},       // a kernel one column wide, gaps
+    {1, 39, 800, 3, 3, 15, 1, 8, 0, 1},   // rows too long for a patch: channels are padded
+    {5, 1, 1, 3, 4, 1, 1, 1, 0, 1},       // every pixel an image
+    {1, 17, 19, 3, 8, 11, 11, 4, 2, 1},   // more columns than a block has
     {1, 7, 7, 130, 31, 3, 3, 1, 1, 1},    // 64 x 256 in backward_data; nothing divides anything
     {2, 12, 11, 64, 72, 3, 3, 2, 1, 1},   // stride 2: four phases of 4, 2, 2 and 1 taps, odd and even sizes
     {1, 12, 5, 64, 130, 1, 1, 2, 0, 1},   // three phases without taps

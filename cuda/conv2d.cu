@@ -25,4 +25,29 @@ const Provide<Conv2dKernels> provide{
     {this_device, 3, "implicit GEMM, three buffers filled by cp.async", &table}};
 
 }  // namespace
+
+double gemm::executed_flops(const Conv2dSizes& z, tensor::Pass pass) {
+  using tensor::Pass;
+  if (pass == Pass::weight && stem::weight_here(z, DType::f32))
+    return stem::weight_flops(z, 1, DType::f32);
+  const bool by_quads = z.c % 4 == 0 && (pass == Pass::forward || z.k % 4 == 0);
+  const int64_t window = z.r * z.s * z.c;
+  const auto flops = [pass](tensor::TileSize tile, int64_t rows, int64_t columns, int64_t k) {
+    return 2 * tile.executed(rows, columns) * double(tensor::rounded_up(k, pass == Pass::weight ? depth : 4));
+  };
+  const auto whole = [&](int64_t rows, int64_t columns, int64_t k) {
+    return flops(by_quads ? tile_for(rows, columns, true) : smallest, rows, columns, k);
+  };
+  if (pass == Pass::forward)
+    return whole(z.pixels(), z.k, window);
+  if (pass == Pass::weight)
+    return whole(z.k, window, z.pixels());
+  const ConvBackwardData p(z, nullptr, nullptr);
+  const tensor::TileSize tile = by_quads ? tile_for(p.rows, p.columns, false) : smallest;
+  double sum = 0;
+  for (const tensor::Phase& phase : tensor::data_product(z, z.k, depth).phases)
+    sum += flops(tile, phase.rows, z.c, int64_t{phase.taps()} * z.k);
+  return sum;
+}
+
 }  // namespace lucida

@@ -23,11 +23,10 @@ __device__ inline unsigned load_word(SharedAt at) {
 // Two elements of bf16 from anywhere, in one register.
 __device__ inline unsigned load_halves(SharedAt low, SharedAt high) {
   unsigned word;
-  asm volatile(
-      "{ .reg .u16 l, h; ld.shared.u16 l, [%1]; ld.shared.u16 h, [%2]; mov.b32 %0, {l, h}; }"
-      : "=r"(word)
-      : "r"(low), "r"(high)
-      : "memory");
+  asm volatile("{ .reg .u16 l, h; ld.shared.u16 l, [%1]; ld.shared.u16 h, [%2]; mov.b32 %0, {l, h}; }"
+               : "=r"(word)
+               : "r"(low), "r"(high)
+               : "memory");
   return word;
 }
 #else

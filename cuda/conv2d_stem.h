@@ -19,8 +19,9 @@
 namespace lucida::stem {
 
 constexpr int most_channels = 4;
-constexpr int most_shared_bytes = 96 << 10;  // of a block: every GPU since sm_80 has them, most have them twice
-constexpr int columns_a_block = 64;          // output channels
+constexpr int most_shared_bytes =
+    96 << 10;                        // of a block: every GPU since sm_80 has them, most have them twice
+constexpr int columns_a_block = 64;  // output channels
 
 // Images stand on each other, each with its padding: row 0 of the stack is the first padding row of the first
 // image. Output row v of image n begins at row n * image_rows + v * stride, and the rows of a run follow each
@@ -30,9 +31,9 @@ struct Patch {
   int pad, stride;          // in rows
   int image_rows, extent;   // of the stack: rows of an image, and of a window
   int margin, pitch;        // elements of a patch row: before those of x, and in all
-  int first, step;          // where the window of output column 0 begins in its row, and on to the next column
-  int rows;                 // what a run needs at most
-  int pixels;               // of y, all images
+  int first, step;  // where the window of output column 0 begins in its row, and on to the next column
+  int rows;         // what a run needs at most
+  int pixels;       // of y, all images
   tensor::Divisor out_w, out_h, by_image_rows;
   bool by_chunks;  // 16 bytes at a time: so rows of x, its address aside, are made
 };
@@ -83,13 +84,13 @@ constexpr int forward_run = 256;
 struct ForwardPlan : Plan {
   int size;                     // of an element
   int whole_steps, tail_steps;  // steps of pairs (f32: of 8 elements), then of 8 elements one by one
-  int depth() const { return whole_steps * 32 / size + tail_steps * 8; }
+  constexpr int depth() const { return whole_steps * 32 / size + tail_steps * 8; }
   // 64 rows of the weight, an odd number of chunks each: 8 rows, which ldmatrix reads at once, fill the banks.
   // Behind them the distance of each element in bytes.
-  int weight_pitch() const { return ((depth() * size / 16) | 1) * 16; }
-  int weight_bytes() const { return columns_a_block * weight_pitch(); }
-  int packed_bytes() const { return weight_bytes() + depth() * 4; }
-  int shared_bytes() const {
+  constexpr int weight_pitch() const { return ((depth() * size / 16) | 1) * 16; }
+  constexpr int weight_bytes() const { return columns_a_block * weight_pitch(); }
+  constexpr int packed_bytes() const { return weight_bytes() + depth() * 4; }
+  constexpr int shared_bytes() const {
     return std::max(packed_bytes() + patch.rows * patch.pitch * size,
                     forward_run * columns_a_block * size);  // at the end results lie there
   }

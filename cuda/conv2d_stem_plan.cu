@@ -13,7 +13,8 @@ struct Lines {
 Lines lines_of(const Conv2dSizes& z, int run) {
   const int64_t width = z.out_w(), height = z.out_h(), area = width * height;
   const int64_t rows = std::min(1 + (run - 1 + width - 1) / width, z.n * height);
-  const int64_t images = rows < 2 || area % run == 0 ? 0 : std::min<int64_t>(z.n - 1, 1 + (rows - 2) / height);
+  const int64_t images =
+      rows < 2 || area % run == 0 ? 0 : std::min<int64_t>(z.n - 1, 1 + (rows - 2) / height);
   return {rows, images};
 }
 

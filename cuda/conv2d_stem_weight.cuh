@@ -51,8 +51,7 @@ __device__ void fetch_run(const WeightPass<T>& p, int run, const Stage<T>& stage
   const int last = std::min(first + weight_run, p.patch.pixels) - 1;
   const int first_row = window_of(p.patch, first).row;
   const Begin begin = window_of(p.patch, std::min(first + int(threadIdx.x), last));
-  stage.begin()[threadIdx.x] =
-      ((begin.row - first_row) * p.patch.pitch + begin.element) * int(sizeof(T));
+  stage.begin()[threadIdx.x] = ((begin.row - first_row) * p.patch.pitch + begin.element) * int(sizeof(T));
 #pragma unroll 4
   for (int i = int(threadIdx.x); i < weight_run * chunks; i += weight_threads) {
     const int pixel = i / chunks, c = i % chunks;
@@ -101,7 +100,7 @@ __global__ void __launch_bounds__(weight_threads, 2) weight_kernel(const WeightP
     cp_async_wait<buffers - 1>();
     __syncthreads();
     product.multiply(here.dy(), shared_at(here.patch()), here.begin(),
-                     std::min(p.patch.pixels - run * weight_run, weight_run));
+                     std::min(p.patch.pixels - run * weight_run, int{weight_run}));
     __syncthreads();
     if (buffers == 1 && run + 1 < end)
       fetch_run<Product>(p, run + 1, here);
@@ -155,8 +154,8 @@ void weight_pass(const char* name, const Conv2dSizes& z, const T* x, const T* dy
   launch(name, {dim3(unsigned(shares.count), tiles.y, tiles.z), weight_threads, bytes},
          weight_kernel<T, Product>, p, stage_bytes);
   const int count = z.k * p.columns.positions();
-  launch("conv2d stem add shares", {dim3(unsigned(blocks_for(count, 32))), 256}, add_shares_kernel<float>, p.columns,
-         count, shares.count, p.partial, dweight);
+  launch("conv2d stem add shares", {dim3(unsigned(blocks_for(count, 32))), 256}, add_shares_kernel<float>,
+         p.columns, count, shares.count, p.partial, dweight);
 }
 
 }  // namespace lucida::stem

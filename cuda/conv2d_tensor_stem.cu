@@ -84,8 +84,7 @@ struct StemFragments {
 #pragma unroll
     for (int i = 0; i < 4; ++i)
 #pragma unroll
-      for (int q = 0; q < 4; ++q)
-        f.a[i][q] = stem::load_word(window[2 * i + q % 2] + (q < 2 ? near : far));
+      for (int q = 0; q < 4; ++q) f.a[i][q] = stem::load_word(window[2 * i + q % 2] + (q < 2 ? near : far));
   }
   __device__ void load_b(Fragment& f, int step) const {
 #pragma unroll

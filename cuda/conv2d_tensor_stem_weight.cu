@@ -1,5 +1,5 @@
-// Conv2d on tensor cores, backward_weight of few channels (cuda/conv2d_stem_weight.cuh): D = A B with dy turned
-// as A, 64 channels x pixels, and windows as B, pixels x columns.
+// Conv2d on tensor cores, backward_weight of few channels (cuda/conv2d_stem_weight.cuh): D = A B with dy
+// turned as A, 64 channels x pixels, and windows as B, pixels x columns.
 //
 //   mapping   a warp has 64 channels x 80 columns, 4 x 10 mma tiles; the two halves of a block's 160 columns
 //             take every other step of 16 (bf16) or 8 pixels each

@@ -1,4 +1,4 @@
-// Tensor cores: rung 4 of conv2d and linear, against rung 0 of the host, which sums in double. Inputs are
+// Tensor cores: rung 4 of conv2d, against rung 0 of the host, which sums in double. Inputs are
 // numbers that tf32 (bf16) holds exactly, so products are exact and f32 results must agree to f32 accuracy.
 #include "cuda/conv2d_tensor.h"
 
@@ -8,7 +8,6 @@
 
 #include "cuda/gemm_tile.h"
 #include "layers/cast.h"
-#include "layers/linear.h"
 #include "tests/check.h"
 
 namespace lucida {
@@ -208,6 +207,8 @@ void check_differences() {
 }
 
 TEST_CASE("conv2d on tensor cores: gradients are differences, exactly") {
+  if (address_sanitizer)
+    return;  // the kernels have touched what they touch in the two cases above
   check_differences<Bf16>();
   const UsePrecision tf32(Precision::tf32);
   check_differences<float>();
@@ -228,27 +229,6 @@ TEST_CASE("conv2d on tensor cores: the layer rounds the weight to nearest, its d
     check_close(got.y, want.y, 1e-5);
     for (size_t i = 0; i < 3; ++i) check_close(got.gradients[i], want.gradients[i], 1e-5);
   });
-}
-
-TEST_CASE("linear on tensor cores: equals rung 0") {
-  const UsePrecision tf32(Precision::tf32);
-  const auto exact = [](const Tensor& t) { return rounded_to_tf32(t); };
-  for (const auto& [n, in, out] : {std::array{33, 70, 130}, std::array{5, 64, 20}, std::array{1, 1, 1}}) {
-    CAPTURE(n);
-    const std::vector<Tensor> inputs{exact(noise_tensor({n, in}, 1)), exact(noise_tensor({out, in}, 2)),
-                                     noise_tensor({out}, 3)};
-    const Tensor dy = exact(noise_tensor({n, out}, 4));
-    const auto layer = [](const std::vector<Tensor>& t) { return linear(t[0], t[1], t[2]); };
-    const Run want = [&] {
-      const ForcedRung<LinearKernels> plain(0);
-      return run_operation(layer, inputs, dy);
-    }();
-    for_each_variant<LinearKernels>([&](Device device) {
-      const Run got = run_operation(layer, copy_all(inputs, device), copy_to(dy, device));
-      check_close(got.y, want.y, 1e-5);
-      for (size_t i = 0; i < 3; ++i) check_close(got.gradients[i], want.gradients[i], 1e-5);
-    });
-  }
 }
 
 // The convolutions of ResNet-50 v1.5 on 16 images of 224 x 224.

@@ -7,8 +7,8 @@
 //             lanes read pairs of elements, two words of two pixels, and exchange halves: two registers, of
 //             two tiles. Elements without a neighbour are read one by one.
 //   issue     about 1/2 load, 1/2 address and 1/2 permutation an mma; A adds 1/10
-//   banks     4 pixels x 8 pairs of a row are 26 neighbouring words, of 8 elements in tf32 likewise: no conflicts
-//             but where 8 columns pass from one kernel row to the next
+//   banks     4 pixels x 8 pairs of a row are 26 neighbouring words, of 8 elements in tf32 likewise: no
+//             conflicts but where 8 columns pass from one kernel row to the next
 //   weak spot tf32 has one run in shared memory, not two: two blocks an SM overlap, nothing within a block
 #include "cuda/conv2d_stem_weight.cuh"
 #include "cuda/conv2d_tensor_weight.cuh"

@@ -16,7 +16,7 @@ void append(Evaluation& e, const Batch& batch, const LabelMatrix& all, const Ten
   for (int64_t i = 0; i < rows; ++i)
     std::copy_n(all.row(batch.indices[size_t(i)]), classes, labels.data() + i * classes);
   e.logits.values.insert(e.logits.values.end(), logits.data(), logits.data() + logits.count());
-  for (int64_t i = 0; i < logits.count(); ++i) e.labels.values.push_back(labels.data()[i] == 1 ? 1 : 0);
+  for (int64_t i = 0; i < logits.count(); ++i) e.labels.values.push_back(int8_t(labels.data()[i]));
   e.indices.insert(e.indices.end(), batch.indices.begin(), batch.indices.end());
   e.logits.columns = e.labels.columns = classes;
   e.logits.rows = e.labels.rows = e.logits.rows + rows;
@@ -39,7 +39,7 @@ Evaluation evaluate(ResNetCam& model, Loader& loader, const std::function<void(i
   }
   require(e.logits.rows > 0, "evaluation: there is no image to evaluate on");
   e.loss /= double(e.logits.rows);
-  e.metrics = evaluate_scores(e.logits, e.labels);
+  e.metrics = evaluate_scores(e.logits, e.labels, {.entries = entries_that_count(e.labels)});
   return e;
 }
 

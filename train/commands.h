@@ -9,6 +9,7 @@ void declare_train(CLI::App& program);
 void declare_eval(CLI::App& program);
 void declare_cam(CLI::App& program);
 void declare_predict(CLI::App& program);
+void declare_compare(CLI::App& program);
 void declare_data(CLI::App& program);
 void declare_metrics(CLI::App& program);
 void declare_op(CLI::App& program);

@@ -84,7 +84,7 @@ int run_program(int argc, const char* const* argv) {
                    "lucida");
   program.require_subcommand(1);
   program.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  for (auto declare : {declare_train, declare_eval, declare_cam, declare_predict, declare_data,
+  for (auto declare : {declare_train, declare_eval, declare_cam, declare_predict, declare_compare, declare_data,
                        declare_metrics, declare_op, declare_bench, declare_info})
     declare(program);
   try {

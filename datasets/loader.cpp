@@ -251,7 +251,7 @@ std::optional<Batch> Loader::next() {
     parallel_tasks(n, [&](int64_t i) {
       const int64_t row = batch.indices[size_t(i)];
       normalize(*images[size_t(i)], state.flips(row), batch.images.data() + i * s * s * 3);
-      std::copy_n(state.labels.row(row), classes, batch.labels.data() + i * classes);
+      state.labels.copy_row(row, batch.labels.data() + i * classes);
     });
   });
 }
@@ -265,7 +265,7 @@ std::optional<Batch> Loader::next_into(const RawBatch& to) {
       const int64_t row = batch.indices[size_t(i)];
       std::copy_n(images[size_t(i)]->pixels.data(), bytes, to.images + i * bytes);
       to.flips[i] = state.flips(row);
-      std::copy_n(state.labels.row(row), classes, to.labels + i * classes);
+      state.labels.copy_row(row, to.labels + i * classes);
     });
   });
 }

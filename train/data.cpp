@@ -38,7 +38,8 @@ void run_split(const SplitOptions& o) {
 }
 
 struct ObserveOptions {
-  std::string labels, out;
+  std::string labels, split = "train", out, rule;
+  DataOptions source;
   int64_t pos = 1, neg = 0;
   uint32_t seed = 1200;
 };
@@ -54,7 +55,12 @@ void print_observed(const std::string& path, const LabelMatrix& labels) {
 }
 
 void run_observe(const ObserveOptions& o) {
-  const LabelMatrix observed = observe(read_label_matrix(o.labels), o.pos, o.neg, o.seed);
+  const Observation rule =
+      o.rule.empty() ? Observation{.pos = o.pos, .neg = o.neg, .seed = o.seed} : Observation::parse(o.rule);
+  require(o.labels.empty() != o.source.root.empty(),
+          "data observe needs either --labels FILE or a data set (--data, --root)");
+  const LabelMatrix observed = o.labels.empty() ? observe(o.source.load(o.split, rule.needs_boxes()), rule)
+                                                : observe(read_label_matrix(o.labels), rule);
   write_label_matrix(o.out, observed);
   print_observed(o.out, observed);
 }
@@ -83,9 +89,10 @@ void run_dump(const DumpOptions& o) {
   while (const auto batch = loader.next()) {
     const std::vector<float> values = to_file_order(batch->images);
     images.insert(images.end(), values.begin(), values.end());
-    for (const int64_t row : batch->indices)
-      labels.values.insert(labels.values.end(), data.labels.row(row), data.labels.row(row) + labels.columns);
-    labels.rows += int64_t(batch->indices.size());
+    for (const int64_t row : batch->indices) {
+      labels.values.resize(labels.values.size() + size_t(labels.columns));
+      data.labels.copy_row(row, labels.row(labels.rows++));
+    }
   }
   for (const std::string& message : loader.skipped())
     std::fprintf(stderr, "lucida: left out: %s\n", message.c_str());
@@ -105,8 +112,8 @@ void run_export(const ExportOptions& o) {
   const Observation rule = Observation::parse(o.observe);
   for (const auto& [split, part] :
        {std::pair{"train", "train"}, {"test", "val"}}) {  // "val" there is the test set
-    const Dataset data = o.data.load(split);
-    const LabelMatrix observed = observe(data.labels, rule.pos, rule.neg, rule.seed);
+    const Dataset data = o.data.load(split, rule.needs_boxes());
+    const LabelMatrix observed = observe(data, rule);
     write_formatted(o.out, part, {data.images, data.labels, observed});
     print_observed(o.out + "/formatted_" + part + "_*.npy", observed);
   }
@@ -141,7 +148,11 @@ void declare_label_commands(CLI::App& data) {
 
   const auto [observe_app, o] = command(
       data, "observe", "hide labels as partial-label papers do: N x L 0/1 in, -1/0/+1 out", run_observe);
-  observe_app->add_option("--labels", o->labels, "N x L .npy: 1 present, 0 or -1 absent")->required();
+  observe_app->add_option("--labels", o->labels, "N x L .npy: 1 present, 0 or -1 absent");
+  o->source.add_source(*observe_app);
+  observe_app->add_option("--split", o->split, "of the data set, in place of --labels")
+      ->capture_default_str();
+  observe_app->add_option("--observe", o->rule, std::string(observe_help) + "; in place of the next three");
   observe_app->add_option("--pos", o->pos, "positives kept an image (-1: all)")->capture_default_str();
   observe_app->add_option("--neg", o->neg, "negatives kept an image (-1: all)")->capture_default_str();
   observe_app->add_option("--seed", o->seed, "of numpy's RandomState")->capture_default_str();

@@ -13,8 +13,7 @@ namespace {
 void append(Evaluation& e, const Batch& batch, const LabelMatrix& all, const Tensor& logits) {
   const int64_t rows = logits.shape()[0], classes = logits.shape()[1];
   const Tensor labels = Tensor::empty(logits.shape());
-  for (int64_t i = 0; i < rows; ++i)
-    std::copy_n(all.row(batch.indices[size_t(i)]), classes, labels.data() + i * classes);
+  for (int64_t i = 0; i < rows; ++i) all.copy_row(batch.indices[size_t(i)], labels.data() + i * classes);
   e.logits.values.insert(e.logits.values.end(), logits.data(), logits.data() + logits.count());
   for (int64_t i = 0; i < logits.count(); ++i) e.labels.values.push_back(int8_t(labels.data()[i]));
   e.indices.insert(e.indices.end(), batch.indices.begin(), batch.indices.end());

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "datasets/dataset.h"
+#include "datasets/observe.h"
 #include "engine/tensor.h"
 
 namespace lucida {
@@ -36,15 +37,14 @@ struct DataOptions {
   bool skip_bad = false;
 
   void add_to(CLI::App&);
+  void add_source(CLI::App&);  // --data and --root alone
   Dataset load(const std::string& split, bool boxes = false) const;
 };
 
-// "pos=1,neg=0,seed=1200". Missing keys keep their defaults; unknown ones are an Error.
-struct Observation {
-  int64_t pos = 1, neg = 0;
-  uint32_t seed = 1200;
-  static Observation parse(const std::string& text);
-};
+// What --observe takes, for its help line.
+inline constexpr const char* observe_help =
+    "what of the labels is seen: pos=1,neg=0,seed=1200 (an image, -1: all); p=0.4,seed=0 (each entry with "
+    "that probability); bias=size or bias=location,seed=1200 (the positive, by its boxes); full";
 
 // Every option of a command as `key = value` lines of TOML, defaults included, so that the run can be
 // repeated from the file; `left_out` names options that belong to one call only.

@@ -14,9 +14,7 @@ void add_label_options(CLI::App& app, TrainOptions& o) {
   for (const LossKind& kind : all_losses()) losses += (losses.empty() ? "" : ", ") + std::string(kind.name);
   app.add_option("--labels", o.labels,
                  "observed labels of the train split (.npy, N x L, -1/0/1) instead of --observe");
-  app.add_option("--observe", o.observe,
-                 "what of the train labels is seen: pos and neg per image (-1: all), seed")
-      ->capture_default_str();
+  app.add_option("--observe", o.observe, observe_help)->capture_default_str();
   app.add_option("--loss", o.loss, "loss: " + losses)->capture_default_str();
   app.add_option("--delta-rel", o.delta_rel,
                  "large-loss methods: share of entries more each epoch (0.005 = 0.5 %; -1: "

@@ -119,6 +119,13 @@ TEST_CASE("compare: text of a page") {
   CHECK(compact(NAN) == "-");
 }
 
+TEST_CASE("chart: marks of an axis reach both of its ends") {
+  // -4 ... 104 becomes -20 ... 120 in steps of 20: eight rules, the first and the last at the frame's edges
+  const std::string svg = box_chart({"t", "", "y"}, {{"g", {box_plot({-4, 30, 104})}}}, {"#000"});
+  for (const char* mark : {">-20<", ">0<", ">120<"}) CHECK(svg.find(mark) != std::string::npos);
+  CHECK(svg.find(">140<") == std::string::npos);
+}
+
 TEST_CASE("chart: curves and boxes stay inside the picture, one value or none too") {
   const auto highest = [](const std::string& svg) {  // of any coordinate
     double most = 0;

@@ -1,4 +1,5 @@
-// Localisation of maps: exact figures on scenes' masks with maps made from them, and small cases worked by hand.
+// Localisation of maps: exact figures on scenes' masks with maps made from them, and small cases worked by
+// hand.
 #include "train/localise.h"
 
 #include <doctest/doctest.h>
@@ -270,8 +271,8 @@ TEST_CASE("localisation: maps that are wrong on a known share of pixels score th
 }
 
 TEST_CASE("localisation: a coarse map of a mask, placed, keeps its object in place") {
-  // Stride 8: cells take the value of the pixel they look at. The point is then on the object itself, and plain and
-  // mirrored views agree where both have cells.
+  // Stride 8: cells take the value of the pixel they look at. The point is then on the object itself, and
+  // plain and mirrored views agree where both have cells.
   PointingGame pointing(int(scene_classes().size()), 0);
   for (const Scene& scene : some_scenes())
     for (const int label : labels_in(scene)) {

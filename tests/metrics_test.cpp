@@ -137,10 +137,7 @@ TEST_CASE("metrics: what is not observed does not count") {
                        doctest::Contains("no label is observed"), Error);
 }
 
-TEST_CASE("metrics: groups by count, equal counts in the order of the classes") {
-  const std::vector<int64_t> counts = {50, 3, 3, 80, 1, 9, 20};
-  CHECK(frequency_groups(counts, 3) == std::vector<int>{3, 1, 1, 3, 1, 2, 2});
-  CHECK(frequency_groups(std::vector<int64_t>(5, 7), 5) == std::vector<int>{1, 2, 3, 4, 5});
+TEST_CASE("metrics: mAP of groups of classes") {
   const LabelMatrix labels = labels_of(2, 3, {1, 0, 1, 0, 1, 0});  // APs 100, 100, 50
   const Metrics m = evaluate_scores({2, 3, {2, 1, 1, 1, 2, 2}}, labels, {.groups = {1, 3, 3}});
   CHECK(m.group_map.size() == 3);

@@ -1,10 +1,11 @@
-// Precision, recall and F1 of predicted labels: a score is above a threshold, or among the k best of its image.
+// Precision, recall and F1 of predicted labels: a score is above a threshold, or among the k best of its
+// image.
 //
 //     OP = sum_c hits_c / sum_c predicted_c     CP = mean_c (hits_c / predicted_c)
 //     OR = sum_c hits_c / sum_c positives_c     CR = mean_c (hits_c / positives_c)
 //
-// Two conventions of CF1 are in use and differ by points: the harmonic mean of CP and CR (the HCP and SSGRL line
-// of work), and the mean of each class's own F1 (ASL's validation, scikit-learn's macro F1).
+// Two conventions of CF1 are in use and differ by points: the harmonic mean of CP and CR (the HCP and SSGRL
+// line of work), and the mean of each class's own F1 (ASL's validation, scikit-learn's macro F1).
 #pragma once
 #include <cstdint>
 #include <vector>

@@ -31,13 +31,13 @@ struct CamMetrics {
   int64_t images = 0, skipped = 0;
 };
 
-// The data set must have been loaded with boxes; `tick(images done)` may throw. Throws Error when it has neither
-// boxes nor masks.
+// The data set must have been loaded with boxes; `tick(images done)` may throw. Throws Error when it has
+// neither boxes nor masks.
 CamMetrics judge_maps(ResNetCam&, const Dataset&, const CamMetricsOptions&,
                       const std::function<void(int64_t)>& tick = {});
 
-// {"pointing":…,"pointing_of_classes":[…],"max_box_acc":…,"max_box_acc_v2":…,"max_box_acc_v2_at":[…],…,
-//  "seed_miou":…,"seed_miou_best":…,"seed_threshold":…,"seed_curve":[…]}      null where nothing was judged
+// {"pointing":…,"max_box_acc":…,"max_box_acc_v2":…,"max_box_acc_v2_at":[3],"pxap":…,"seed_miou":…,
+//  "seed_miou_best":…,"seed_threshold":…,"seed_curve":[100], …}     null where nothing was judged
 nlohmann::ordered_json to_json(const CamMetrics&);
 std::string to_text(const CamMetrics&);
 

@@ -13,6 +13,7 @@ constexpr double width = 620, height = 300, left = 62, right = 16, top = 40, bot
 
 struct Range {
   double low = std::numeric_limits<double>::infinity(), high = -low;
+  double step = 0;  // between marks of the axis
   void include(double v) {
     if (std::isfinite(v)) {
       low = std::min(low, v);
@@ -37,7 +38,7 @@ Range rounded(Range r) {
   if (r.high - r.low < 1e-9 * std::max(1.0, std::abs(r.high)))
     r = {r.low - 0.5, r.high + 0.5};
   const double step = step_of(r);
-  return {std::floor(r.low / step + 1e-9) * step, std::ceil(r.high / step - 1e-9) * step};
+  return {std::floor(r.low / step + 1e-9) * step, std::ceil(r.high / step - 1e-9) * step, step};
 }
 
 struct Frame {
@@ -78,7 +79,7 @@ std::string opening(const Axes& axes) {
 
 std::string rules(const Frame& f, const Axes& axes) {
   std::string svg;
-  const double step = step_of(f.y);
+  const double step = f.y.step;
   for (double v = f.y.low; v < f.y.high + step / 2; v += step) {
     const double y = std::abs(v) < step / 1e6 ? 0 : v;
     svg += line(f.px(f.x.low), f.py(y), f.px(f.x.high), f.py(y), y == 0 ? "#aab1bf" : "#dfe3ea");
@@ -91,7 +92,7 @@ std::string rules(const Frame& f, const Axes& axes) {
 
 std::string x_axis(const Frame& f, const Axes& axes) {
   std::string svg;
-  const double step = step_of(f.x);
+  const double step = f.x.step;
   for (double v = std::ceil(f.x.low / step - 1e-9) * step; v < f.x.high + step / 1e6; v += step) {
     const double x = std::abs(v) < step / 1e6 ? 0 : v;
     svg += line(f.px(x), f.py(f.y.low), f.px(x), Frame::pixel(height - bottom + 4), "#aab1bf");
@@ -190,8 +191,7 @@ std::string line_chart(const Axes& axes, const std::vector<Series>& series) {
   if (axes.y_from_zero)
     f.y.include(0);
   f.y = rounded(f.y);
-  if (!(f.x.high > f.x.low))
-    f.x = rounded(f.x);
+  f.x = f.x.high > f.x.low ? Range{f.x.low, f.x.high, step_of(f.x)} : rounded(f.x);
   std::string svg = opening(axes) + rules(f, axes) + x_axis(f, axes);
   for (const Series& s : series) svg += curve(f, s);
   return svg + "</svg>";

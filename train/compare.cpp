@@ -1,4 +1,5 @@
-// lucida compare: how the maps of models differ, as in the paper's analysis of what missing labels do to them.
+// lucida compare: how the maps of models differ, as in the paper's analysis of what missing labels do to
+// them.
 #include <cstdio>
 #include <filesystem>
 #include <memory>

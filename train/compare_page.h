@@ -9,8 +9,8 @@
 
 namespace lucida {
 
-// A row of pictures: the photo, then each model's map over it with its score. Colours of a row share one scale,
-// from 0 to the largest value of the reference's map, so that a weak map looks weak.
+// A row of pictures: the photo, then each model's map over it with its score. Colours of a row share one
+// scale, from 0 to the largest value of the reference's map, so that a weak map looks weak.
 struct ShownPositive {
   std::string image, label;
   int width = 0, height = 0;          // of the pictures, pixels

@@ -1,12 +1,12 @@
-// The numbers of the explanation study (Kim et al., CVPR 2023, section 3): how two models' maps of the same image
-// and class differ.
+// The numbers of the explanation study (Kim et al., CVPR 2023, section 3): how two models' maps of the same
+// image and class differ.
 //
 //     rho = Spearman's rank correlation = Pearson's of the ranks, equal values sharing their mean rank
-//     control = a Gaussian in the middle of the image against the same map. Only ranks count, so its width does
-//               not matter: the correlation with nearness to the middle
+//     control = a Gaussian in the middle of the image against the same map. Only ranks count, so its width
+//               does not matter: the correlation with nearness to the middle
 //     top 5 %, lowest 5 % = mean of the ceil(0.05 n) highest (lowest) of a map's n cells: 10 of 14 x 14
-//     rejection: of the labels that are not observed, a share r of all N x L entries with the largest loss is taken
-//               for false negatives; how many of those are (precision), and how many of all were found (recall)
+//     rejection: of the labels that are not observed, a share r of all N x L entries with the largest loss is
+//               taken for false negatives; how many of those are (precision), how many of all are found (recall)
 //
 // Read next:  train/compare_stats.cpp, train/compare_study.h, tests/compare_test.cpp
 #pragma once
@@ -47,8 +47,9 @@ struct Rejection {
   int64_t rejected = 0, false_negatives = 0;
   double precision = 0, recall = 0;  // percent
 };
-// truth 1: present; observed 1 or -1: known, never rejected. The loss of an entry taken as negative grows with its
-// logit, so the highest logits go first; equal ones at the end all do, as in layers/losses/large_loss.h.
+// truth 1: present; observed 1 or -1: known, never rejected. The loss of an entry taken as negative grows
+// with its logit, so the highest logits go first; equal ones at the end all do, as in
+// layers/losses/large_loss.h.
 std::vector<Rejection> reject(const ScoreMatrix& logits, const LabelMatrix& truth,
                               const LabelMatrix& observed, std::span<const double> shares);
 

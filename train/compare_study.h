@@ -1,5 +1,5 @@
-// The explanation study for any number of models: each model's maps of every image and class against those of the
-// first one, the reference (the paper's is trained on all labels).
+// The explanation study for any number of models: each model's maps of every image and class against those
+// of the first one, the reference (the paper's is trained on all labels).
 //
 // Read next:  train/compare_study.cpp, train/compare_stats.h, train/compare_page.h, train/compare.cpp
 #pragma once
@@ -64,8 +64,8 @@ struct StudyOptions {
 // Shares of the entries that LL-R at its published rate (0.5 % more an epoch) rejects in epochs 2 to 10.
 std::vector<double> rejected_shares();
 
-// `tick(images done)` may throw. Throws Error unless all models know the data set's classes and give maps of one
-// size.
+// `tick(images done)` may throw. Throws Error unless all models know the data set's classes and give maps
+// of one size.
 Study study_maps(std::vector<CheckpointModel>& models, const Dataset&, const StudyOptions&,
                  const std::function<void(int64_t)>& tick = {});
 // In the order of the options. Throws Error when one does not know the data set's classes.

@@ -95,7 +95,7 @@ void run(EvalOptions o, bool size_given) {
                  .skip_bad = o.data.skip_bad});
   const Evaluation e =
       watched(o.split, loader.size(), o, [&](const auto& tick) { return evaluate(model, loader, tick); });
-  const MetricsRules rules = o.metrics.rules(e.labels);
+  const MetricsRules rules = o.metrics.rules(e.labels, data.groups);
   const Metrics m = evaluate_scores(e.logits, e.labels, rules);
   o.metrics.write(m, rules, info.classes);
   if (!o.scores_out.empty())

@@ -39,9 +39,9 @@ class PointingGame {
   std::vector<int64_t> hits_, misses_;
 };
 
-// Choe et al., "Evaluating weakly supervised object localization methods right" (CVPR 2020). The map, scaled to
-// [0, 1], is cut at 256 levels; boxes lie around connected components (8 neighbours). Difficult boxes and
-// classes with difficult boxes alone are left out.
+// Choe et al., "Evaluating weakly supervised object localization methods right" (CVPR 2020). The map,
+// scaled to [0, 1], is cut at 256 levels; boxes lie around connected components (8 neighbours). Difficult
+// boxes and classes with difficult boxes alone are left out.
 //     MaxBoxAcc     share of maps whose largest component's box has an IoU >= 0.5 with a true box
 //     MaxBoxAccV2   any component; mean over IoU >= 0.3, 0.5, 0.7
 // each with the threshold that is best for the whole data set.
@@ -63,7 +63,8 @@ class MaxBoxAcc {
   std::vector<int64_t> any_[3];   // [level]: maps of which a component fits
 };
 
-// Of the same paper: precision and recall of pixels, pooled over all maps in a histogram of 1000 steps over [0, 1].
+// Of the same paper: precision and recall of pixels, pooled over all maps in a histogram of 1000 steps over
+// [0, 1].
 class PixelAp {
  public:
   PixelAp();

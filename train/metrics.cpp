@@ -164,15 +164,4 @@ Metrics evaluate_scores(const ScoreMatrix& scores, const LabelMatrix& labels, co
   return m;
 }
 
-std::vector<int> frequency_groups(std::span<const int64_t> counts, int number) {
-  require(number >= 1, "groups: there must be at least one, got ", number);
-  std::vector<size_t> order(counts.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return counts[a] < counts[b]; });
-  std::vector<int> groups(counts.size());
-  for (size_t rank = 0; rank < order.size(); ++rank)
-    groups[order[rank]] = 1 + int(rank * size_t(number) / order.size());
-  return groups;
-}
-
 }  // namespace lucida

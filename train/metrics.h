@@ -65,8 +65,4 @@ struct Metrics {
 // Throws Error when sizes differ, when there is nothing to score, and for a NaN, naming row and column.
 Metrics evaluate_scores(const ScoreMatrix& scores, const LabelMatrix& labels, const MetricsRules& = {});
 
-// Groups 1 ... number of equal size by ascending count of training annotations: OpenImages' G1 to G5. Equal
-// counts keep the order of the classes.
-std::vector<int> frequency_groups(std::span<const int64_t> counts, int number = 5);
-
 }  // namespace lucida

@@ -30,21 +30,22 @@ void MetricsOptions::add_to(CLI::App& app) {
                  "which labels count: all; observed (0 is 'not annotated', as in OpenImages); auto: observed "
                  "where labels hold -1 and 0")
       ->capture_default_str();
-  app.add_option("--groups", groups,
+  app.add_option("--groups", group_file,
                  "mAP of groups of classes: a group number, from 1 on, for each (.npy, .csv)");
   app.add_option("--class-counts", class_counts,
                  "mAP of five groups by number of training annotations, one number a class (.npy, .csv)");
   app.add_option("--csv", csv, "write AP, counts, precision and recall of each class to this file");
 }
 
-MetricsRules MetricsOptions::rules(const LabelMatrix& labels) const {
-  require(groups.empty() || class_counts.empty(), "--groups and --class-counts cannot be given together");
-  MetricsRules rules{
-      .threshold = threshold, .top = top, .entries = entries_named(entries, labels), .groups = {}};
-  if (!groups.empty())
-    for (const int64_t group : read_class_numbers(groups)) rules.groups.push_back(int(group));
-  if (!class_counts.empty())
-    rules.groups = frequency_groups(read_class_numbers(class_counts));
+MetricsRules MetricsOptions::rules(const LabelMatrix& labels, const std::vector<int>& groups) const {
+  require(group_file.empty() || class_counts.empty(), "--groups and --class-counts cannot be given together");
+  MetricsRules rules{.threshold = threshold, .top = top, .entries = entries_named(entries, labels)};
+  if (!group_file.empty()) {
+    for (const int64_t group : read_class_numbers(group_file)) rules.groups.push_back(int(group));
+    return rules;
+  }
+  rules.groups = class_counts.empty() ? groups : groups_by_count(read_class_numbers(class_counts), 5);
+  for (int& group : rules.groups) ++group;  // G1 is the first
   return rules;
 }
 

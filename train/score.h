@@ -16,8 +16,8 @@ nlohmann::ordered_json to_json(const Metrics&, const MetricsRules&);
 // A table; AP per class by name, or by number where `classes` is empty.
 std::string to_text(const Metrics&, const std::vector<std::string>& classes = {});
 
-// class,group,positives,negatives,ap,precision,recall,f1: a line a class; a field is empty where there is nothing
-// to tell.
+// class,group,positives,negatives,ap,precision,recall,f1: a line a class; a field is empty where there is
+// nothing to tell.
 std::string to_csv(const Metrics&, const MetricsRules&, const std::vector<std::string>& classes = {});
 
 }  // namespace lucida

@@ -1,7 +1,7 @@
 // Tables of numbers that `lucida metrics` reads and `lucida eval` writes: .npy, or .csv.
 //
-// CSV: one image a line, numbers between commas. A first line that does not hold numbers names the columns; where
-// its first word is "image", the first column names the images.
+// CSV: one image a line, numbers between commas. A first line that does not hold numbers names the columns;
+// where its first word is "image", the first column names the images.
 //
 //     image,bicycle,bird
 //     2008_000008,-3.25,1.5

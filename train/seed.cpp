@@ -12,7 +12,8 @@ namespace {
 constexpr double none = std::numeric_limits<double>::quiet_NaN();
 constexpr size_t steps = SeedIou::thresholds;
 
-// The number of thresholds i / 100 that a value exceeds: the seed is the class for these, else the background.
+// The number of thresholds i / 100 that a value exceeds: the seed is the class for these, else the
+// background.
 size_t exceeded(float value) {
   auto count = size_t(std::clamp(std::ceil(value * float(steps)), 0.0f, float(steps)));
   while (count<steps&& double(value)> double(count) / steps) ++count;

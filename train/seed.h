@@ -1,12 +1,13 @@
-// Segmentation seeds: what the maps of an image's classes say about each pixel, judged by mean IoU against class
-// masks (Ahn et al., "Weakly supervised learning of instance segmentation with inter-pixel relations", CVPR 2019):
+// Segmentation seeds: what the maps of an image's classes say about each pixel, judged by mean IoU against
+// class masks (Ahn et al., "Weakly supervised learning of instance segmentation with inter-pixel
+// relations", CVPR 2019):
 //
 //     S_c = sum over views of max(M_c, 0)                   the image at several sizes, plain and mirrored
-//     seed = argmax over { t, S_c / (max S_c + 1e-5) }      c: the image's classes; t stands for the background
+//     seed = argmax over { t, S_c / (max S_c + 1e-5) }      c: the image's classes; t: the background
 //     IoU of a class = |seed and mask| / |seed or mask|     from one confusion matrix of the whole set
 //
-// The background threshold t is 0.15 in the published code; reports often give the best of a sweep, so both are
-// here, and the curve.
+// The background threshold t is 0.15 in the published code; reports often give the best of a sweep, so both
+// are here, and the curve.
 //
 // Read next:  train/seed.cpp, train/place.h, tests/localise_test.cpp
 #pragma once
@@ -34,8 +35,8 @@ class SeedIou {
   int64_t images() const { return images_; }
 
  private:
-  // [s]: pixels whose strongest class it is, with a value that exceeds the first s thresholds; of them those that
-  // are of the class. So the sweep costs one pass.
+  // [s]: pixels whose strongest class it is, with a value that exceeds the first s thresholds; of them
+  // those that are of the class. So the sweep costs one pass.
   struct Histogram {
     std::vector<int64_t> all, right;
   };

@@ -1,5 +1,5 @@
-// CUB-200-2011 (Wah et al., "The Caltech-UCSD Birds-200-2011 Dataset", CNS-TR-2011-001): birds with 312 binary
-// attributes an image, which are the labels here (the species is not).
+// CUB-200-2011 (Wah et al., "The Caltech-UCSD Birds-200-2011 Dataset", CNS-TR-2011-001): birds with 312
+// binary attributes an image, which are the labels here (the species is not).
 //   attributes.txt                       "1 has_bill_shape::curved_(up_or_down)": beside CUB_200_2011/ in the
 //                                        archive; inside it, or in its attributes/, it is found too
 //   CUB_200_2011/images.txt              "1 001.Black_footed_Albatross/Black_Footed_Albatross_0046_18.jpg"

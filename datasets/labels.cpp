@@ -40,6 +40,19 @@ void LabelMatrix::end_row() {
   ++rows;
 }
 
+void LabelMatrix::settle() {
+  if (set.empty())
+    return;
+  LabelMatrix all = sparse_of(columns);
+  std::vector<std::pair<int64_t, int8_t>> entries;
+  for (int64_t i = 0; i < rows; ++i) {
+    entries.clear();
+    for_each(i, [&](int64_t label, int8_t value) { entries.emplace_back(label, value); });
+    put_row(all, i, entries);
+  }
+  *this = std::move(all);
+}
+
 NumpyRandom::NumpyRandom(uint32_t seed) : position_(624) {
   state_[0] = seed;
   for (uint32_t i = 1; i < state_.size(); ++i)

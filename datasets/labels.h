@@ -52,6 +52,7 @@ struct LabelMatrix {
 
   void add_entry(int64_t label, int8_t value);  // to the row that is being built, labels ascending
   void end_row();
+  void settle();  // sparse: entries of `set` become listed ones
   bool operator==(const LabelMatrix&) const = default;
 
  private:
@@ -134,8 +135,8 @@ Split split_train_val(int64_t n, double val_frac, uint32_t seed);
 // Of a sparse matrix only listed entries are drawn from (the others are not known) and the result is sparse.
 LabelMatrix observe(const LabelMatrix& labels, int64_t pos, int64_t neg, uint32_t seed);
 
-// Each entry with probability p, one draw an entry, rows in order: observed where uniform() < p, absent ones as
-// -1. Of a sparse matrix only listed entries are drawn.
+// Each entry with probability p, one draw an entry, rows in order: observed where uniform() < p, absent ones
+// as -1. Of a sparse matrix only listed entries are drawn.
 LabelMatrix observe_entries(const LabelMatrix& labels, double p, uint32_t seed);
 
 // Classes by how often they are annotated: 0 the rarest part ... parts - 1 the most frequent, parts of equal

@@ -6,7 +6,8 @@
 //       const int64_t id = in.whole(words.next(), "an image id");
 //     }
 //
-// A gigabyte takes as long as reading it: lines are views into one buffer of 1 MiB (longer lines make it grow).
+// A gigabyte takes as long as reading it: lines are views into one buffer of 1 MiB (a longer line makes it
+// grow).
 #pragma once
 #include <cstdint>
 #include <cstdio>

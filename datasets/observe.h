@@ -1,6 +1,6 @@
 // Which labels of a data set a partial-label experiment may see, as one rule:
-//   pos=1,neg=0,seed=1200        so many random positives and negatives an image (-1: all of them); Cole et al.,
-//                                "Multi-label learning from single positive labels", CVPR 2021
+//   pos=1,neg=0,seed=1200        so many random positives and negatives an image (-1: all of them); Cole et
+//                                al., "Multi-label learning from single positive labels", CVPR 2021
 //   p=0.4,seed=0                 each entry with probability p, as the papers with 10 % to 90 % of the labels
 //                                do (seed 0 there)
 //   bias=size,seed=1200          the positive is drawn with probability proportional to the area of its

@@ -5,9 +5,9 @@
 //   2017_11/class-descriptions.csv   "/m/04hgtk,"Human head"": their names, if there
 //   {train,validation,test}/000026e7ee790996.jpg    images; where such a folder is there, images that are not
 //                                  in it are left out; without the folder all labelled images are listed
-// What no one verified is not known: labels are a sparse matrix of 1, -1 and (not listed) 0, and metrics count
-// listed entries only. A row is an image with a label of a trainable class; rows are sorted by id. A pair that
-// is listed as both present and absent counts as present (and is noted).
+// What no one verified is not known: labels are a sparse matrix of 1, -1 and (not listed) 0, and metrics
+// count listed entries only. A row is an image with a label of a trainable class; rows are sorted by id. A
+// pair that is listed as both present and absent counts as present (and is noted).
 // groups: the classes by their number of human-verified labels in train, 0 (G1, the rarest) to 4 (G5).
 // A train file of 20,868,755 lines takes 16 bytes an image and 3 a label while it is read (docs/data.md has
 // the time and the memory that were measured).

@@ -6,8 +6,8 @@
 //   Annotations/2008_000008.xml                        boxes, counted from 1, last pixel included
 //   SegmentationClass/2007_000033.png                  class masks of some images
 // Classes are those that have a list, in alphabetical order: 20 in VOC, others in sets of the same layout.
-// VOC 2012's test labels are not public, so 'test' means its val, as in the papers; 2007 has a test split. Where
-// both years are there, voc means 2012; voc2007 and voc2012 name one.
+// VOC 2012's test labels are not public, so 'test' means its val, as in the papers; 2007 has a test split.
+// Where both years are there, voc means 2012; voc2007 and voc2012 name one.
 //
 // Read next:  datasets/mask.h, tests/voc_test.cpp
 #include <algorithm>

@@ -14,7 +14,8 @@ namespace {
 
 const std::string header = "ImageID,Source,LabelName,Confidence\n";
 
-// Five trainable classes. Lines of one image need not be together, and one is of a class that is not trainable.
+// Five trainable classes. Lines of one image need not be together, and one is of a class that is not
+// trainable.
 const std::string train = header +
                           "f00026e7ee790996,verification,/m/01,1\n"
                           "000026e7ee790996,verification,/m/04hgtk,0\n"

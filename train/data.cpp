@@ -6,12 +6,14 @@
 #include "train/data.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <numeric>
 
 #include "datasets/formatted.h"
 #include "datasets/loader.h"
 #include "datasets/npy.h"
+#include "datasets/packed.h"
 #include "datasets/scenes.h"
 #include "engine/file.h"
 #include "engine/layout.h"
@@ -77,11 +79,7 @@ void run_dump(const DumpOptions& o) {
           ", the images of split ", o.split, "; got ", o.count);
   std::vector<int64_t> rows(static_cast<size_t>(o.count ? o.count : data.size()));
   std::iota(rows.begin(), rows.end(), int64_t{0});
-  Loader loader(data, rows,
-                {.batch = o.data.batch,
-                 .image_size = o.data.image_size,
-                 .workers = o.data.workers,
-                 .skip_bad = o.data.skip_bad});
+  Loader loader(data, rows, o.data.loader());
   std::vector<float> images;
   LabelMatrix labels(0, int64_t(data.classes.size()));
   images.reserve(rows.size() * 3 * size_t(o.data.image_size) * size_t(o.data.image_size));
@@ -117,6 +115,22 @@ void run_export(const ExportOptions& o) {
     write_formatted(o.out, part, {data.images, data.labels, observed});
     print_observed(o.out + "/formatted_" + part + "_*.npy", observed);
   }
+}
+
+struct PackOptions {
+  DataOptions data;
+  std::vector<std::string> splits = {"train", "test"};
+  std::string out;
+};
+
+void run_pack(const PackOptions& o) {
+  std::vector<Dataset> sets;
+  for (const std::string& split : o.splits) sets.push_back(o.data.load(split));
+  const std::vector<std::string> bad = pack_images(o.out, sets, o.data.image_size, o.data.skip_bad);
+  for (const std::string& message : bad) std::fprintf(stderr, "lucida: left out: %s\n", message.c_str());
+  const PackedImages pack(o.out);
+  std::printf("%s: %lld images of %d x %d pixels, %.1f MB\n", o.out.c_str(), (long long)pack.count(),
+              pack.image_size(), pack.image_size(), double(std::filesystem::file_size(o.out)) / 1e6);
 }
 
 struct MakeScenesOptions : SceneOptions {
@@ -176,6 +190,12 @@ void declare_set_commands(CLI::App& data) {
   exporting->add_option("--observe", e->observe, "which labels are kept")->capture_default_str();
   exporting->add_option("--out", e->out, "folder for the files")->required();
 
+  const auto [pack, p] =
+      command(data, "pack", "decode and resize images once, into one file for --packed", run_pack);
+  p->data.add_to(*pack);
+  pack->add_option("--split", p->splits, "splits to pack")->capture_default_str()->delimiter(',');
+  pack->add_option("--out", p->out, "the file to write: 3 x SIZE x SIZE bytes an image")->required();
+
   const auto [scenes, m] =
       command(data, "make-scenes", "a generated set of shapes in VOC's layout", run_make_scenes);
   scenes->add_option("--out", m->out, "folder; VOCdevkit/ is made in it")->required();
@@ -189,8 +209,8 @@ void declare_set_commands(CLI::App& data) {
 }  // namespace
 
 void declare_data(CLI::App& program) {
-  auto* data =
-      program.add_subcommand("data", "statistics, splits, observed labels, network input, generated sets");
+  auto* data = program.add_subcommand(
+      "data", "statistics, splits, observed labels, network input, packed and generated sets");
   data->require_subcommand(1);
   const auto [stats, s] =
       command(*data, "stats", "images and labels of each class and split", run_data_stats);

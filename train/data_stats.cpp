@@ -1,5 +1,5 @@
-// lucida data stats: how many images show each class, how many labels an image has, and whether the totals are
-// those that were published.
+// lucida data stats: how many images show each class, how many labels an image has, and whether the totals
+// are those that were published.
 #include <algorithm>
 #include <cstdio>
 #include <iostream>

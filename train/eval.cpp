@@ -15,6 +15,7 @@
 #include "train/progress.h"
 #include "train/score.h"
 #include "train/score_table.h"
+#include "train/views.h"
 
 namespace lucida {
 namespace {
@@ -28,6 +29,7 @@ struct EvalOptions {
   bool json = false, cam_metrics = false;
   std::vector<double> cam_scales = CamMetricsOptions{}.seed_scales;
   MetricsOptions metrics;
+  Views views;
   DataOptions data;
   ComputeOptions compute;
 };
@@ -73,6 +75,22 @@ auto watched(const std::string& title, int64_t total, const EvalOptions& o, Work
   return result;
 }
 
+void print(const Evaluation& e, const Metrics& m, const MetricsRules& rules,
+           const std::optional<CamMetrics>& maps, const EvalOptions& o, const ModelInfo& info) {
+  if (o.json) {
+    Json j = to_json(e, o, info);
+    j.update(to_json(m, rules));
+    if (maps)
+      j["cam"] = to_json(*maps);
+    std::printf("%s\n", j.dump().c_str());
+    return;
+  }
+  print_table(m, info.classes, o.print == "all");
+  std::printf("mAP %.2f over %lld images, loss %.4f\n", m.map, (long long)e.logits.rows, e.loss);
+  if (maps)
+    std::printf("\n%s", to_text(*maps).c_str());
+}
+
 void run(EvalOptions o, bool size_given) {
   const Device device = o.compute.apply();
   const Safetensors file = read_safetensors(o.checkpoint);
@@ -88,16 +106,15 @@ void run(EvalOptions o, bool size_given) {
   const Dataset data = o.data.load(o.split, o.cam_metrics);
   require(data.classes == info.classes, o.checkpoint, ": was trained on ", info.classes.size(),
           " classes that are not those of ", o.data.root, " (", data.classes.size(), ")");
-  Loader loader(data, every_row(data),
-                {.batch = o.data.batch,
-                 .image_size = o.data.image_size,
-                 .workers = o.data.workers,
-                 .skip_bad = o.data.skip_bad});
-  const Evaluation e =
-      watched(o.split, loader.size(), o, [&](const auto& tick) { return evaluate(model, loader, tick); });
+  const std::vector<int64_t> rows = every_row(data);
+  Loader loader(data, rows, o.data.loader());
+  const Evaluation e = watched(o.split, loader.size() * o.views.count(), o, [&](const auto& tick) {
+    return o.views.only_one() ? evaluate(model, loader, tick)
+                              : evaluate_views(model, data, rows, o.data.loader(), o.views, tick);
+  });
   const MetricsRules rules = o.metrics.rules(e.labels, data.groups);
-  const Metrics m = evaluate_scores(e.logits, e.labels, rules);
-  o.metrics.write(m, rules, info.classes);
+  const Metrics metrics = evaluate_scores(e.logits, e.labels, rules);
+  o.metrics.write(metrics, rules, info.classes);
   if (!o.scores_out.empty())
     write_scores(o.scores_out, e, data);
   std::optional<CamMetrics> maps;
@@ -105,19 +122,9 @@ void run(EvalOptions o, bool size_given) {
     maps = watched("maps", data.size(), o, [&](const auto& tick) {
       return judge_maps(model, data, {o.data.image_size, o.cam_scales, o.data.skip_bad}, tick);
     });
-  if (o.json) {
-    Json j = to_json(e, o, info);
-    j.update(to_json(m, rules));
-    if (maps)
-      j["cam"] = to_json(*maps);
-    std::printf("%s\n", j.dump().c_str());
-    return;
-  }
-  print_table(m, info.classes, o.print == "all");
-  std::printf("mAP %.2f over %lld images, loss %.4f\n", m.map, (long long)e.logits.rows, e.loss);
-  if (maps)
-    std::printf("\n%s", to_text(*maps).c_str());
-  report_skipped(loader);
+  print(e, metrics, rules, maps, o, info);
+  if (!o.json)
+    report_skipped(loader);
 }
 
 }  // namespace
@@ -130,6 +137,13 @@ void declare_eval(CLI::App& program) {
   app->add_option("--split", o->split, "train, val or test")->capture_default_str();
   app->add_option("--alpha", o->alpha, "BoostLU at inference (0: as the model was trained)")
       ->capture_default_str();
+  app->add_option("--scales", o->views.scales,
+                  "average the scores over images of these factors of --image-size, e.g. 0.5,1,1.5")
+      ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->check(CLI::Range(0.05, 8.0))
+      ->capture_default_str();
+  app->add_flag("--flip", o->views.mirror, "average the scores of each image and its mirror");
   app->add_option("--metrics", o->print, "what is printed: map, or all (--json holds all)")
       ->check(CLI::IsMember({"map", "all"}))
       ->capture_default_str();

@@ -110,6 +110,14 @@ void DataOptions::add_to(CLI::App& app) {
   app.add_option("--workers", workers, "threads that read images (0: read between steps)")
       ->capture_default_str();
   app.add_flag("--skip-bad,!--no-skip-bad", skip_bad, "leave out unreadable images and count them");
+  app.add_option("--packed", packed, "take pixels from this file, made by `lucida data pack`");
+}
+
+LoaderOptions DataOptions::loader() const {
+  if (!packed.empty() && !opened_)
+    opened_ = std::make_shared<const PackedImages>(packed);
+  return {
+      .batch = batch, .image_size = image_size, .workers = workers, .skip_bad = skip_bad, .packed = opened_};
 }
 
 Dataset DataOptions::load(const std::string& split, bool boxes) const {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/dataset.h"
+#include "datasets/loader.h"
 #include "datasets/observe.h"
 #include "engine/tensor.h"
 
@@ -30,15 +30,19 @@ struct ComputeOptions {
   Device apply() const;
 };
 
-// --data, --root, --image-size, --batch, --workers, --skip-bad.
+// --data, --root, --image-size, --batch, --workers, --skip-bad, --packed.
 struct DataOptions {
-  std::string data = "voc", root;
+  std::string data = "voc", root, packed;
   int image_size = 448, batch = 16, workers = 2;
   bool skip_bad = false;
 
   void add_to(CLI::App&);
   void add_source(CLI::App&);  // --data and --root alone
   Dataset load(const std::string& split, bool boxes = false) const;
+  LoaderOptions loader() const;  // of all the rest, in order and unchanged
+
+ private:
+  mutable std::shared_ptr<const PackedImages> opened_;  // by loader(), once
 };
 
 // What --observe takes, for its help line.

@@ -68,9 +68,20 @@ void add_optimizer_options(CLI::App& app, TrainOptions& o) {
 }
 
 void add_run_options(CLI::App& app, TrainOptions& o) {
-  app.add_option("--seed", o.seed, "seed of initialisation, order and flips")->capture_default_str();
+  app.add_option("--seed", o.seed, "seed of initialisation, order, flips and other changes of images")
+      ->capture_default_str();
   app.add_flag("--flip,!--no-flip", o.flip, "mirror half of the training images")->default_str("true");
   app.add_flag("--shuffle,!--no-shuffle", o.shuffle, "another order each epoch")->default_str("true");
+  app.add_option("--random-crop", o.augment.crop,
+                 "train on random parts of at least this share of an image's area (1: whole images)")
+      ->capture_default_str();
+  app.add_option("--randaugment", o.augment.operations, "random operations on each training image (0: none)")
+      ->capture_default_str();
+  app.add_option("--randaugment-magnitude", o.augment.magnitude, "their strength, 0 to 30")
+      ->capture_default_str();
+  app.add_option("--cutout", o.augment.cutout,
+                 "cover a rectangle of this share of width and height (0: none, 0.5: usual)")
+      ->capture_default_str();
   app.add_option("--out", o.out, "folder of the run (default: runs/DATA-LOSS, numbered when taken)");
   app.add_flag("--resume", o.resume, "go on with the run in --out exactly where it was saved");
   app.add_flag("--overwrite", o.overwrite, "replace the run in --out");
@@ -87,6 +98,11 @@ void check(const TrainOptions& o) {
   require(o.ema >= 0 && o.ema < 1, "--ema must be in [0, 1), got ", o.ema);
   require(o.max_steps >= 0 && o.checkpoint_every >= 0 && o.clip >= 0,
           "--max-steps, --checkpoint-every and --clip ", "cannot be negative");
+  const Augmentation& a = o.augment;
+  require(a.crop > 0 && a.crop <= 1, "--random-crop must be a share above 0, at most 1, got ", a.crop);
+  require(a.operations >= 0 && a.operations <= 100 && a.magnitude >= 0 && a.magnitude <= 30,
+          "--randaugment must be 0 to 100 operations of --randaugment-magnitude 0 to 30");
+  require(a.cutout >= 0 && a.cutout <= 1, "--cutout must be in [0, 1], got ", a.cutout);
   loss_named(o.loss);
 }
 

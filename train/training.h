@@ -46,6 +46,7 @@ struct TrainOptions {
   std::vector<int> step_epochs;
   uint64_t seed = 1;
   bool flip = true, shuffle = true;
+  Augmentation augment;
   double val_frac = 0.2;
   uint32_t split_seed = 1200;
   std::string out;  // empty: chosen by data set and loss
@@ -81,7 +82,6 @@ class Trainer {
   void save_state();
   [[noreturn]] void stop_interrupted();
   ModelInfo info() const;
-  LoaderOptions evaluation_loader() const;
 
   TrainOptions options_;
   Device device_;

@@ -192,6 +192,8 @@ std::string line_chart(const Axes& axes, const std::vector<Series>& series) {
     f.y.include(0);
   f.y = rounded(f.y);
   f.x = f.x.high > f.x.low ? Range{f.x.low, f.x.high, step_of(f.x)} : rounded(f.x);
+  if (axes.whole_x)
+    f.x.step = std::max(f.x.step, 1.0);
   std::string svg = opening(axes) + rules(f, axes) + x_axis(f, axes);
   for (const Series& s : series) svg += curve(f, s);
   return svg + "</svg>";

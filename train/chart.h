@@ -24,6 +24,7 @@ struct Series {
 struct Axes {
   std::string title, x_title, y_title;
   bool y_from_zero = true;
+  bool whole_x = false;  // no marks between whole numbers
 };
 std::string line_chart(const Axes&, const std::vector<Series>&);
 

@@ -82,8 +82,9 @@ std::string history_chart(const Study& s) {
     if (!one.points.empty())
       series.push_back(std::move(one));
   }
-  return series.empty() ? ""
-                        : line_chart({"False negatives rejected in training", "epoch", "labels"}, series);
+  return series.empty()
+             ? ""
+             : line_chart({"False negatives rejected in training", "epoch", "labels", true, true}, series);
 }
 
 std::string cell(double v) {
@@ -148,7 +149,7 @@ std::string base64(const std::string& bytes) {
 std::vector<Positive> telling_positives(const Study& s, size_t most) {
   struct Choice {
     size_t positive;
-    double gap;
+    double worth;
   };
   std::vector<Choice> choices;
   size_t image = 0;
@@ -157,12 +158,15 @@ std::vector<Positive> telling_positives(const Study& s, size_t most) {
     const auto score = [&](size_t model) {
       return double(score_of(float(s.models[model].logits.row(int64_t(image))[s.positives[p].label])));
     };
-    double lowest = score(0);
-    for (size_t m = 1; m < s.models.size(); ++m) lowest = std::min(lowest, score(m));
-    choices.push_back({p, score(0) * score(0) * (score(0) - lowest)});
+    double lowest = score(0), recovered = 0;
+    for (size_t m = 1; m < s.models.size(); ++m) {
+      lowest = std::min(lowest, score(m));
+      recovered = std::max(recovered, score(m));
+    }
+    choices.push_back({p, score(0) * (score(0) - lowest) * (0.1 + recovered)});
   }
   std::stable_sort(choices.begin(), choices.end(),
-                   [](const Choice& a, const Choice& b) { return a.gap > b.gap; });
+                   [](const Choice& a, const Choice& b) { return a.worth > b.worth; });
   std::vector<Positive> chosen;
   std::vector<size_t> times(s.classes.size());
   for (size_t round = 1; chosen.size() < std::min(most, choices.size()); ++round)

@@ -6,7 +6,7 @@
 //               does not matter: the correlation with nearness to the middle
 //     top 5 %, lowest 5 % = mean of the ceil(0.05 n) highest (lowest) of a map's n cells: 10 of 14 x 14
 //     rejection: of the labels that are not observed, a share r of all N x L entries with the largest loss is
-//               taken for false negatives; how many of those are (precision), how many of all are found (recall)
+//               taken for false negatives; how many are (precision), how many of all are found (recall)
 //
 // Read next:  train/compare_stats.cpp, train/compare_study.h, tests/compare_test.cpp
 #pragma once

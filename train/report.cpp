@@ -26,7 +26,7 @@ std::string chart(const std::string& title, const std::string& x_title, const st
   for (const Series& s : series)
     if (!s.points.empty())
       names += "<b style='color:" + s.colour + "'>" + s.name + "</b> ";
-  return names.empty() ? "" : line_chart({title, x_title, "", false}, series) + "<p>" + names + "</p>";
+  return names.empty() ? "" : line_chart({title, x_title, "", false, true}, series) + "<p>" + names + "</p>";
 }
 
 // At most `most` points, each the mean of its neighbours: a run of COCO has 41,000 steps.

@@ -36,12 +36,13 @@ TEST_CASE("cam metrics: eval prints what the measures give when fed by hand") {
   const Dataset data = load_dataset({.name = "scenes", .root = set.root, .split = "test", .boxes = true});
   PointingGame pointing(int(data.classes.size()));
   PixelAp pixels;
+  Viewer viewer(set.model);
   for (int64_t row = 0; row < data.size(); ++row) {
     const Image image = read_image(data.image_path(row));
     const Mask mask = read_mask(data.mask_path(row));
     for (int label = 0; label < int(data.classes.size()); ++label)
       if (data.labels.at(row, label) == 1) {
-        const SeenMaps seen = look(set.model, image, 64, false, {label});
+        const SeenMaps seen = viewer.look(image, 64, false, {label});
         const Map placed = place(seen.maps.front(), {.side = 64, .stride = 8}, image.height, image.width);
         pointing.add(label, placed, data.boxes[size_t(row)]);
         pixels.add(label, placed, mask);
@@ -73,8 +74,8 @@ TEST_CASE("cam metrics: plain and mirrored views of a symmetric image agree wher
   for (int y = 0; y < 64; ++y)
     for (int x = 0; x < 64; ++x)
       for (int c = 0; c < 3; ++c) image.at(x, y)[c] = uint8_t(std::abs(2 * x - 63) * 3 + y);
-  const SeenMaps plain = look(set.model, image, 64, false, {3}),
-                 mirrored = look(set.model, image, 64, true, {3});
+  Viewer viewer(set.model);
+  const SeenMaps plain = viewer.look(image, 64, false, {3}), mirrored = viewer.look(image, 64, true, {3});
   CHECK(plain.maps[0].values == mirrored.maps[0].values);  // the inputs are the same
   const Map a = place(plain.maps[0], plain.view, 64, 64), b = place(mirrored.maps[0], mirrored.view, 64, 64);
   for (int y = 0; y < 64; ++y)

@@ -32,14 +32,14 @@ int scaled_side(int side, double scale, int stride) {
   return std::max(stride, int(std::lround(side * scale / stride)) * stride);
 }
 
-void judge_seeds(ResNetCam& model, const Image& image, const std::vector<int>& labels, const Mask& mask,
+void judge_seeds(Viewer& viewer, const Image& image, const std::vector<int>& labels, const Mask& mask,
                  const CamMetricsOptions& o, SeedIou& seeds) {
   std::vector<Map> sums(labels.size(), {mask.height, mask.width, {}});
   for (Map& sum : sums) sum.values.resize(size_t(mask.height) * size_t(mask.width));
   for (const double scale : o.seed_scales)
     for (const bool flip : {false, true}) {
-      const int side = scaled_side(o.image_size, scale, model.options.output_stride);
-      const SeenMaps seen = look(model, image, side, flip, labels);
+      const int side = scaled_side(o.image_size, scale, viewer.stride());
+      const SeenMaps seen = viewer.look(image, side, flip, labels);
       for (size_t i = 0; i < labels.size(); ++i) add_view(sums[i], seen.maps[i], seen.view);
     }
   seeds.add(labels, sums, mask);
@@ -60,14 +60,14 @@ Pictures read_pictures(const Dataset& data, int64_t row) {
   return p;
 }
 
-void judge_image(ResNetCam& model, const Dataset& data, int64_t row, const Pictures& p,
+void judge_image(Viewer& viewer, const Dataset& data, int64_t row, const Pictures& p,
                  const CamMetricsOptions& o, CamMetrics& m) {
   const std::vector<int> labels = labels_of(data, row);
   if (labels.empty())
     return;
   const bool masked = !p.mask.values.empty();
   const int width = p.image.width, height = p.image.height;
-  const SeenMaps seen = look(model, p.image, o.image_size, false, labels);
+  const SeenMaps seen = viewer.look(p.image, o.image_size, false, labels);
   for (size_t i = 0; i < labels.size(); ++i) {
     const Map placed = place(seen.maps[i], seen.view, height, width);
     if (masked)
@@ -80,7 +80,7 @@ void judge_image(ResNetCam& model, const Dataset& data, int64_t row, const Pictu
                 scaled(boxes, double(box_side) / width, double(box_side) / height));
   }
   if (masked)
-    judge_seeds(model, p.image, labels, p.mask, o, m.seeds);
+    judge_seeds(viewer, p.image, labels, p.mask, o, m.seeds);
 }
 
 std::string percent(double value) {
@@ -91,14 +91,15 @@ std::string percent(double value) {
 
 }  // namespace
 
-SeenMaps look(ResNetCam& model, const Image& image, int side, bool flip, const std::vector<int>& labels) {
+SeenMaps Viewer::look(const Image& image, int side, bool flip, const std::vector<int>& labels) {
   Image shown = resize(image, side, side);
   if (flip)
     flip_horizontally(shown);
-  const ResNetCam::Output out = model(image_tensor(shown, side, model.device()), Mode::eval);
+  ResNetInference& network = by_side_.try_emplace(side, model_, fold_).first->second;
+  const ResNetCam::Output out = network(image_tensor(shown, side, model_.device()));
   const Shape& s = out.maps.shape();  // [1,h,w,L]
   const std::vector<float> values = out.maps.to_host();
-  SeenMaps seen{{side, model.options.output_stride, flip}, {}, out.logits.to_host()};
+  SeenMaps seen{{side, stride(), flip}, {}, out.logits.to_host()};
   for (const int label : labels) {
     Map map{int(s[1]), int(s[2]), {}};
     for (int64_t i = 0; i < s[1] * s[2]; ++i) map.values.push_back(values[size_t(i * s[3] + label)]);
@@ -111,6 +112,7 @@ CamMetrics judge_maps(ResNetCam& model, const Dataset& data, const CamMetricsOpt
                       const std::function<void(int64_t)>& tick) {
   require(!data.boxes.empty() || !data.masks.empty(), "--cam-metrics: the data set ", data.name,
           " has neither boxes nor masks to judge maps by");
+  Viewer viewer(model, o.fold);
   CamMetrics m(int(data.classes.size()));
   for (int64_t row = 0; row < data.size(); ++row) {
     std::optional<Pictures> pictures;
@@ -122,7 +124,7 @@ CamMetrics judge_maps(ResNetCam& model, const Dataset& data, const CamMetricsOpt
       ++m.skipped;
     }
     if (pictures) {
-      judge_image(model, data, row, *pictures, o, m);
+      judge_image(viewer, data, row, *pictures, o, m);
       ++m.images;
     }
     if (tick)

@@ -6,11 +6,12 @@
 // Read next:  train/cam_metrics.cpp, train/localise.h, train/seed.h, docs/metrics.md
 #pragma once
 #include <functional>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
-#include "models/resnet_cam.h"
+#include "models/resnet_inference.h"
 #include "train/localise.h"
 #include "train/seed.h"
 
@@ -20,6 +21,7 @@ struct CamMetricsOptions {
   int image_size = 448;                                // of the network's input, pixels
   std::vector<double> seed_scales = {1, 0.5, 1.5, 2};  // of that size, each plain and mirrored
   bool skip_bad = false;                               // leave out images that cannot be read
+  bool fold = true;                                    // BatchNorm into the convolutions
 };
 
 struct CamMetrics {
@@ -41,12 +43,23 @@ CamMetrics judge_maps(ResNetCam&, const Dataset&, const CamMetricsOptions&,
 nlohmann::ordered_json to_json(const CamMetrics&);
 std::string to_text(const CamMetrics&);
 
-// What the network sees of one image and the map of one class, as (label, map) pairs.
+// What the network says of one image: a map for each label that was asked for, and all logits.
 struct SeenMaps {
   View view;
-  std::vector<Map> maps;  // one for each label that was asked for
+  std::vector<Map> maps;
   std::vector<float> logits;
 };
-SeenMaps look(ResNetCam&, const Image&, int side, bool flip, const std::vector<int>& labels);
+
+class Viewer {  // keeps what a size of input needs prepared
+ public:
+  explicit Viewer(ResNetCam& model, bool fold = true) : model_(model), fold_(fold) {}
+  SeenMaps look(const Image&, int side, bool flip, const std::vector<int>& labels);
+  int stride() const { return model_.options.output_stride; }
+
+ private:
+  ResNetCam& model_;
+  bool fold_;
+  std::map<int, ResNetInference> by_side_;
+};
 
 }  // namespace lucida

@@ -20,7 +20,7 @@ struct CompareOptions {
   std::string split = "test", observe = "pos=1,neg=0,seed=1200", out = "compare";
   int64_t limit = 0;
   int shown = 8;
-  bool json = false;
+  bool json = false, fold = true;
   DataOptions data;
   ComputeOptions compute;
 };
@@ -47,7 +47,8 @@ StudyOptions study_options(const CompareOptions& o, Device device) {
                      .neg = seen.neg,
                      .seed = seen.seed,
                      .limit = o.limit,
-                     .skip_bad = o.data.skip_bad};
+                     .skip_bad = o.data.skip_bad,
+                     .fold = o.fold};
   for (size_t i = 0; i < count; ++i) {
     ComparedModel m{o.names.empty() ? name_of(o.checkpoints[i]) : o.names[i], o.checkpoints[i], {}};
     if (!o.alphas.empty() && o.alphas[i % o.alphas.size()] > 0)  // 0: the checkpoint's
@@ -145,6 +146,7 @@ void declare_compare(CLI::App& program) {
       ->multi_option_policy(take_all);
   c->add_option("--out", o->out, "folder for compare.html, compare.json, compare.csv")->capture_default_str();
   c->add_flag("--json", o->json, "print the JSON object");
+  add_fold_option(*c, o->fold);
   o->compute.add_to(*c);
   c->callback([c, o] { run(*o, c->count("--image-size") > 0); });
 }

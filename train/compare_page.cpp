@@ -197,7 +197,7 @@ ShownPositive show(std::vector<CheckpointModel>& models, const Dataset& data, co
                       {}};
   float highest = 0;
   for (CheckpointModel& m : models) {
-    const SeenMaps seen = look(m.model, image, m.info.image_size, false, {p.label});
+    const SeenMaps seen = Viewer(m.model, false).look(image, m.info.image_size, false, {p.label});
     const Map& map = seen.maps.front();
     if (&m == &models.front())
       highest = *std::max_element(map.values.begin(), map.values.end());

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "models/resnet_inference.h"
 
 namespace lucida {
 namespace {
@@ -18,8 +19,8 @@ struct ImageMaps {
   std::vector<float> logits;
 };
 
-ImageMaps maps_of(CheckpointModel& m, const Image& image, Device device) {
-  const ResNetCam::Output out = m.model(image_tensor(image, m.info.image_size, device), Mode::eval);
+ImageMaps maps_of(ResNetInference& network, const Image& image, int side, Device device) {
+  const ResNetCam::Output out = network(image_tensor(image, side, device));
   const Shape& s = out.maps.shape();  // [1,h,w,L]
   const std::vector<float> values = out.maps.to_host();
   ImageMaps seen{int(s[1]), int(s[2]), {}, out.logits.to_host()};
@@ -128,7 +129,9 @@ Study study_maps(std::vector<CheckpointModel>& models, const Dataset& data, cons
   Study study;
   study.classes = data.classes;
   study.truth.columns = data.labels.columns;
+  std::vector<ResNetInference> networks;
   for (size_t i = 0; i < models.size(); ++i) {
+    networks.emplace_back(models[i].model, o.fold);
     study.models.push_back({.model = o.models[i],
                             .alpha = models[i].info.options.alpha,
                             .logits = {},
@@ -145,7 +148,7 @@ Study study_maps(std::vector<CheckpointModel>& models, const Dataset& data, cons
     if (const auto image = read_or_skip(data, row, o, study)) {
       std::vector<ImageMaps> seen;
       for (size_t i = 0; i < models.size(); ++i) {
-        seen.push_back(maps_of(models[i], *image, o.device));
+        seen.push_back(maps_of(networks[i], *image, models[i].info.image_size, o.device));
         require(seen[i].height == seen[0].height && seen[i].width == seen[0].width, o.models[i].checkpoint,
                 ": its maps have ", seen[i].height, " x ", seen[i].width, " cells, those of ",
                 o.models[0].checkpoint, " have ", seen[0].height, " x ", seen[0].width,

@@ -59,6 +59,7 @@ struct StudyOptions {
   uint32_t seed = 1200;
   int64_t limit = 0;  // images (0: all)
   bool skip_bad = false;
+  bool fold = true;  // BatchNorm into the convolutions
 };
 
 // Shares of the entries that LL-R at its published rate (0.5 % more an epoch) rejects in epochs 2 to 10.

@@ -26,7 +26,7 @@ struct EvalOptions {
   std::string checkpoint, split = "test", scores_out;
   float alpha = 0;            // 0: the checkpoint's
   std::string print = "map";  // or all
-  bool json = false, cam_metrics = false;
+  bool json = false, cam_metrics = false, fold = true;
   std::vector<double> cam_scales = CamMetricsOptions{}.seed_scales;
   MetricsOptions metrics;
   Views views;
@@ -109,8 +109,9 @@ void run(EvalOptions o, bool size_given) {
   const std::vector<int64_t> rows = every_row(data);
   Loader loader(data, rows, o.data.loader());
   const Evaluation e = watched(o.split, loader.size() * o.views.count(), o, [&](const auto& tick) {
-    return o.views.only_one() ? evaluate(model, loader, tick)
-                              : evaluate_views(model, data, rows, o.data.loader(), o.views, tick);
+    const ResNetInference look(model, o.fold);
+    return o.views.only_one() ? evaluate(look, loader, tick)
+                              : evaluate_views(look, data, rows, o.data.loader(), o.views, tick);
   });
   const MetricsRules rules = o.metrics.rules(e.labels, data.groups);
   const Metrics metrics = evaluate_scores(e.logits, e.labels, rules);
@@ -120,7 +121,7 @@ void run(EvalOptions o, bool size_given) {
   std::optional<CamMetrics> maps;
   if (o.cam_metrics)
     maps = watched("maps", data.size(), o, [&](const auto& tick) {
-      return judge_maps(model, data, {o.data.image_size, o.cam_scales, o.data.skip_bad}, tick);
+      return judge_maps(model, data, {o.data.image_size, o.cam_scales, o.data.skip_bad, o.fold}, tick);
     });
   print(e, metrics, rules, maps, o, info);
   if (!o.json)
@@ -157,6 +158,7 @@ void declare_eval(CLI::App& program) {
       ->capture_default_str();
   app->add_option("--scores-out", o->scores_out, "write the logits, N x L, to this .npy (double) or .csv");
   app->add_flag("--json", o->json, "one JSON object instead of a table");
+  add_fold_option(*app, o->fold);
   o->compute.add_to(*app);
   app->callback([app, o] { run(*o, app->count("--image-size") > 0); });
 }

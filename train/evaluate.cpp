@@ -24,13 +24,13 @@ void append(Evaluation& e, const Batch& batch, const LabelMatrix& all, const Ten
 
 }  // namespace
 
-Evaluation evaluate(ResNetCam& model, Loader& loader, const std::function<void(int64_t)>& tick) {
+Evaluation evaluate(ResNetInference model, Loader& loader, const std::function<void(int64_t)>& tick) {
   const TimeRange range("evaluate");
   Evaluation e;
   Feed feed(loader, model.device());
   feed.start(0);
   while (const auto batch = feed.next()) {
-    const Tensor logits = model(batch->images, Mode::eval).logits;
+    const Tensor logits = model(batch->images).logits;
     feed.prepare();
     append(e, *batch, loader.labels(), logits.on(Device{}));
     if (tick)

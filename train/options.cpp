@@ -79,6 +79,12 @@ void ComputeOptions::add_to(CLI::App& app) {
       ->capture_default_str();
 }
 
+void add_fold_option(CLI::App& app, bool& fold) {
+  app.add_flag("--fold,!--no-fold", fold,
+               "on the cpu: fold BatchNorm into the convolutions' weights, faster and equal up to rounding")
+      ->default_str("true");
+}
+
 Device ComputeOptions::apply() const {
   const Device there = device_for_work(device);
   use_precision(precision, there);

@@ -30,6 +30,9 @@ struct ComputeOptions {
   Device apply() const;
 };
 
+// --fold, --no-fold, for commands that only look at images.
+void add_fold_option(CLI::App&, bool& fold);
+
 // --data, --root, --image-size, --batch, --workers, --skip-bad, --packed.
 struct DataOptions {
   std::string data = "voc", root, packed;

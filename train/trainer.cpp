@@ -88,7 +88,8 @@ Trainer::Trainer(TrainOptions options)
   loader_ = std::make_unique<Loader>(data_.train, data_.train_rows, batches, data_.observed);
   feed_ = std::make_unique<Feed>(*loader_, device_);
   step_ = std::make_unique<TrainingStep>(
-      TrainingStep::Parts{model_, *arena_, *optimizer_, average_.get(), loss_, o.delta_rel, o.clip, o.graph});
+      TrainingStep::Parts{model_, *arena_, *optimizer_, average_.get(), loss_, o.delta_rel, o.clip, o.graph,
+                          o.recompute ? Keep::block_inputs : Keep::activations});
   schedule_ = schedule_of(o, loader_->batches());
 }
 

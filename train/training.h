@@ -52,6 +52,7 @@ struct TrainOptions {
   std::string out;  // empty: chosen by data set and loss
   bool resume = false, overwrite = false, pictures = true;
   bool graph = false;        // record the step and replay it
+  bool recompute = false;    // keep what goes into each block, compute the rest again on the way back
   int checkpoint_every = 0;  // steps; 0: at the end of each epoch only
   std::string config;        // all of the above as TOML
 };

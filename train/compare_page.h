@@ -19,9 +19,8 @@ struct ShownPositive {
   std::vector<float> scores;          // one a model
 };
 
-  // The `most` positives, each of another class while there are enough, that the reference is sure of, that some
-
-// other model misses by most, and that the best of the others finds.
+// The `most` positives, each of another class while there are enough, that the reference is sure of, that
+// some other model misses by most, and that the best of the others finds.
 std::vector<Positive> telling_positives(const Study&, size_t most);
 
 ShownPositive show(std::vector<CheckpointModel>&, const Dataset&, const Positive&);

@@ -29,7 +29,7 @@ bool may_differ(const std::string& line, const std::string& config) {
   if (name == "epochs")
     return config.find("\"cosine\"") + config.find("\"one-cycle\"") == 2 * std::string::npos;
   for (const char* free : {"threads", "workers", "memory-limit", "check-finite", "out", "checkpoint-every",
-                           "cams", "max-steps", "skip-bad", "graph", "packed", "recompute"})
+                           "cams", "max-steps", "skip-bad", "graph", "recompute", "packed"})
     if (name == free)
       return true;
   return false;

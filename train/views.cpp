@@ -24,7 +24,7 @@ double mean_bce(const ScoreMatrix& logits, const LabelMatrix& labels) {
 
 }  // namespace
 
-Evaluation evaluate_views(ResNetInference model, const Dataset& data, const std::vector<int64_t>& rows,
+Evaluation evaluate_views(const ResNetInference& model, const Dataset& data, const std::vector<int64_t>& rows,
                           const LoaderOptions& options, const Views& views,
                           const std::function<void(int64_t)>& tick) {
   require(!views.scales.empty(), "evaluation: no scale is given");

@@ -19,7 +19,7 @@ struct Views {
 
 // As evaluate(), for the images `rows` of `data`; `options` as for one view. tick(images done) counts views
 // of an image. Throws Error where pixels are packed: they have one size.
-Evaluation evaluate_views(ResNetInference, const Dataset& data, const std::vector<int64_t>& rows,
+Evaluation evaluate_views(const ResNetInference&, const Dataset& data, const std::vector<int64_t>& rows,
                           const LoaderOptions& options, const Views& views,
                           const std::function<void(int64_t)>& tick = {});
 

@@ -8,6 +8,7 @@
 #include "datasets/formatted.h"
 #include "datasets/npy.h"
 #include "engine/device.h"
+#include "engine/file.h"
 #include "models/weights.h"
 #include "tests/program.h"
 #include "tests/scratch.h"
@@ -122,6 +123,28 @@ TEST_CASE("commands: metrics prints one JSON object") {
                                         "--labels", "tests/fixtures/metrics/labels.npy", "--json"}));
   CHECK(j["ap"].size() == 12);
   CHECK(j["ap"][5] == 100);
+  const json& top = j["top3"];  // every image has three
+  CHECK(top["precision_at_k"].get<double>() == doctest::Approx(top["op"].get<double>()).epsilon(1e-12));
+}
+
+TEST_CASE("commands: metrics of CSV files, observed entries, groups, and a CSV of the classes") {
+  const test::Scratch folder;
+  const std::string scores = folder.write("s.csv", "image,cat,dog\nx,2,-1\ny,1,3\nz,0,1\n");
+  const std::string labels = folder.write("y.csv", "cat,dog\n0,1\n1,-1\n-1,0\n");
+  const auto judge = [&](const std::string& entries) {
+    return json::parse(output_of({"metrics", "--scores", scores, "--labels", labels, "--entries", entries,
+                                  "--class-counts", folder.write("c.csv", "5,2\n"), "--top", "1,2", "--csv",
+                                  folder.path("ap.csv"), "--json"}));
+  };
+  const json all = judge("all");
+  CHECK(all["ap"][0] == 50);
+  CHECK(all["ap"][1].get<double>() == doctest::Approx(100.0 / 3));
+  const json observed = judge("observed");
+  CHECK(observed["ap"] == json{100, 50});
+  CHECK(observed["groups"] == json{50, nullptr, 100});
+  CHECK(observed.contains("top2"));
+  CHECK(read_file(folder.path("ap.csv")).find("\ndog,1,1,1,50.000000,") != std::string::npos);
+  CHECK(run_lucida({"metrics", "--scores", scores, "--labels", labels, "--entries", "some"}).status == 1);
 }
 
 TEST_CASE("commands: bench step says who holds what at the peak, and recompute needs less") {

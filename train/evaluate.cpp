@@ -15,7 +15,7 @@ void append(Evaluation& e, const Batch& batch, const LabelMatrix& all, const Ten
   const Tensor labels = Tensor::empty(logits.shape());
   for (int64_t i = 0; i < rows; ++i) all.copy_row(batch.indices[size_t(i)], labels.data() + i * classes);
   e.logits.values.insert(e.logits.values.end(), logits.data(), logits.data() + logits.count());
-  for (int64_t i = 0; i < logits.count(); ++i) e.labels.values.push_back(labels.data()[i] == 1 ? 1 : 0);
+  for (int64_t i = 0; i < logits.count(); ++i) e.labels.values.push_back(int8_t(labels.data()[i]));
   e.indices.insert(e.indices.end(), batch.indices.begin(), batch.indices.end());
   e.logits.columns = e.labels.columns = classes;
   e.logits.rows = e.labels.rows = e.logits.rows + rows;
@@ -38,7 +38,7 @@ Evaluation evaluate(ResNetInference model, Loader& loader, const std::function<v
   }
   require(e.logits.rows > 0, "evaluation: there is no image to evaluate on");
   e.loss /= double(e.logits.rows);
-  e.metrics = evaluate_scores(e.logits, e.labels);
+  e.metrics = evaluate_scores(e.logits, e.labels, {.entries = entries_that_count(e.labels)});
   return e;
 }
 

@@ -10,7 +10,7 @@ namespace lucida {
 
 struct Evaluation {
   ScoreMatrix logits;  // rows in the order of the loader; images that were skipped have none
-  LabelMatrix labels;  // the same rows: 1 present, else absent
+  LabelMatrix labels;  // the same rows of the truth: 1, 0, -1
   std::vector<int64_t> indices;
   double loss = 0;  // mean BCE of the logits
   Metrics metrics;

@@ -52,7 +52,7 @@ Evaluation evaluate_views(const ResNetInference& model, const Dataset& data, con
     }
   for (double& logit : mean.logits.values) logit /= double(count);
   mean.loss = mean_bce(mean.logits, mean.labels);
-  mean.metrics = evaluate_scores(mean.logits, mean.labels);
+  mean.metrics = evaluate_scores(mean.logits, mean.labels, {.entries = entries_that_count(mean.labels)});
   return mean;
 }
 

@@ -13,6 +13,7 @@ namespace lucida {
 struct Views {
   std::vector<double> scales = {1};  // factors of the image size; sizes are rounded to multiples of 32 pixels
   bool mirror = false;               // each size mirrored too
+  int64_t count() const { return int64_t(scales.size()) * (mirror ? 2 : 1); }
   bool only_one() const { return scales == std::vector<double>{1} && !mirror; }
 };
 

@@ -39,7 +39,8 @@ struct Patch {
 };
 
 // The elements of a window in the order in which they are multiplied. A register of bf16 holds two. Pairs
-// come first, neighbours in memory and 4-byte aligned in the window of every pixel; then what they leave over.
+// come first, neighbours in memory and 4-byte aligned in the window of every pixel; then what they leave
+// over.
 //
 //   7 x 7 x 3, a row of 21:   0  [1 2] [3 4] ... [19 20]      70 pairs in all, 7 left over
 //
@@ -85,8 +86,8 @@ struct ForwardPlan : Plan {
   int size;                     // of an element
   int whole_steps, tail_steps;  // steps of pairs (f32: of 8 elements), then of 8 elements one by one
   constexpr int depth() const { return whole_steps * 32 / size + tail_steps * 8; }
-  // 64 rows of the weight, an odd number of chunks each: 8 rows, which ldmatrix reads at once, fill the banks.
-  // Behind them the distance of each element in bytes.
+  // 64 rows of the weight, an odd number of chunks each: 8 rows, which ldmatrix reads at once, fill the
+  // banks. Behind them the distance of each element in bytes.
   constexpr int weight_pitch() const { return ((depth() * size / 16) | 1) * 16; }
   constexpr int weight_bytes() const { return columns_a_block * weight_pitch(); }
   constexpr int packed_bytes() const { return weight_bytes() + depth() * 4; }

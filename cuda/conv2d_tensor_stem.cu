@@ -7,9 +7,9 @@
 //   depth     bf16: 128 elements in 8 steps of pairs, the other 19 in three of half the depth (m16n8k8),
 //             element by element; tf32: 19 steps of 8. Both 152 for 147: 97 % of what is multiplied counts.
 //   banks     windows of neighbouring pixels are stride * c elements apart: 3 words in bf16, so 8 x 4 lanes
-//             read 25 neighbouring words; 6 in tf32, where rows g and g + 8 of a tile are pixels 2g and 2g + 1,
-//             12 words apart, and the lanes fill the 32 banks. Conflicts remain where a step passes from one
-//             kernel row to the next.
+//             read 25 neighbouring words; 6 in tf32, where rows g and g + 8 of a tile are pixels 2g and 2g +
+//             1, 12 words apart, and the lanes fill the 32 banks. Conflicts remain where a step passes from
+//             one kernel row to the next.
 //   traffic   x once from memory, 3 times from L2; the weight, 20 KB in bf16, once a block
 //   weak spot a block copies, then multiplies: only the SM's other block overlaps. Rows of x that are not
 //             whole 16-byte chunks (224 pixels are) are copied element by element.

@@ -5,8 +5,8 @@ entry against its logit, as `lucida op loss` computes it.    python3 scripts/los
 Papers, formulas and defaults are those of `lucida info --json`. Needs NumPy.
 
 The entry that is looked at is the first of an image with 8 classes; the others are a positive with logit 1 (where the
-entry itself is none), an observed negative with logit -3, and unobserved entries with logit -2. Gradients are of the
-entry's own loss: means are multiplied by the number of entries.
+entry itself is none), an observed negative with logit -3, and unobserved entries with logit -2 (csl: 2). Gradients are
+of the entry's own loss: means are multiplied by the number of entries.
 """
 import json
 import os
@@ -40,19 +40,21 @@ def info():
     return json.loads(subprocess.run([LUCIDA, "info", "--json"], capture_output=True, check=True, text=True).stdout)
 
 
-def image(label):
+def image(kind, label):
     """Logits and labels of the other entries."""
     logits, labels = np.full(CLASSES, -2.0), np.zeros(CLASSES)
     logits[1], labels[1] = (1, 1) if label != 1 else (-2, 0)
     logits[2], labels[2] = -3, -1
     labels[0] = label
+    if kind == "csl":
+        logits[3:] = 2
     return logits, labels
 
 
 def gradients(kind, label, state, folder):
     """dlogits of the first entry for each of LOGITS, by itself."""
     def run(values):
-        logits, labels = image(label)
+        logits, labels = image(kind, label)
         arrays = {"logits": np.tile(logits, (len(values), 1)), "labels": np.tile(labels, (len(values), 1))}
         arrays["logits"][:, 0] = values
         if kind in STATE:
@@ -84,7 +86,8 @@ def panel(name, curves, x0, y0, width, height):
            f'<text x="{x0 + width}" y="{y0 - 5}" class="scale">±{top:g}</text>']
     for colour, g in curves:
         points = " ".join(f"{at_x(x):.1f},{at_y(v):.1f}" for x, v in zip(LOGITS, g))
-        out.append(f'<polyline points="{points}" stroke="{colour}"/>')
+        dashes = ' stroke-dasharray="5 3"' if colour == LINES[2][3] else ""  # it often lies on another one
+        out.append(f'<polyline points="{points}" stroke="{colour}"{dashes}/>')
     return out
 
 

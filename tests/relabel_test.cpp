@@ -127,6 +127,15 @@ TEST_CASE("loss state: ROLE's estimates start as published, by (seed, entry)") {
   CHECK(high > 0.59f);
   check_same_bits(table, first_table(role, choice, observed, {}, 3));
   CHECK(first_table(role, choice, observed, {}, 4).data()[2] != table.data()[2]);
+
+  const test::Scratch folder;  // linear initialisation goes on with the estimates of the run before
+  Safetensors state;
+  save_table(table, state);
+  choice.estimates = folder.path("last.state.safetensors");
+  write_safetensors(choice.estimates, state);
+  check_same_bits(first_table(role, choice, observed, {}, 4), table);
+  CHECK(error_of([&] { first_table(role, choice, LabelMatrix(4, 2), {}, 1); }) ==
+        choice.estimates + ": its 'loss.table' is of another data set");
 }
 
 TEST_CASE("loss state: files of pseudo-labels and priors are checked") {

@@ -255,8 +255,9 @@ TEST_CASE("train: every loss takes steps with BoostLU, and its options stand in 
   for (const LossKind& kind : all_losses()) {
     INFO(std::string(kind.name));
     const std::string run = folder.path(std::string(kind.name));
-    const ProgramResult r = run_lucida(train_words(run, {"--loss", std::string(kind.name), "--max-steps", "2",
-                                                         "--alpha", "5", "--observe", "pos=1,neg=1"}));
+    const ProgramResult r =
+        run_lucida(train_words(run, {"--loss", std::string(kind.name), "--max-steps", "2", "--threads", "1",
+                                     "--alpha", "5", "--observe", "pos=1,neg=1"}));
     REQUIRE_MESSAGE(r.status == 0, r.err);
     const std::string config = read_file(run + "/config.toml");
     for (const LossSetting& s : kind.settings) CHECK(contains(config, s.option_name() + " = "));

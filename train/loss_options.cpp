@@ -40,6 +40,11 @@ void LossChoice::add_to(CLI::App& app) {
   app.add_option("--pseudo-labels", pseudo_labels,
                  "em-pl: N x L .npy of the train split, 1 where a positive pseudo-label is set")
       ->group(group);
+  app.add_option(
+         "--estimates", estimates,
+         "role: last.state.safetensors of a run with role on the same images whose label estimates are "
+         "the first ones")
+      ->group(group);
   app.add_option("--class-prior", class_prior,
                  "csl: share of images that show each class: L numbers (.npy), or a checkpoint (trained with "
                  "csl-ignore) whose mean prediction on the training images it is")
@@ -60,6 +65,8 @@ void LossChoice::resolve(CLI::App& app, const std::string& dataset) {
       options.values.erase(s.name);
     }
   require(pseudo_labels.empty() || kind.name == "em-pl", "--pseudo-labels is for --loss em-pl, not ", name);
+  require(estimates.empty() || kind.table == LossTable::estimates, "--estimates is for --loss role, not ",
+          name);
   require(class_prior.empty() || kind.table == LossTable::left_out, "--class-prior is for --loss csl, not ",
           name);
   options = complete(kind, std::move(options), dataset);

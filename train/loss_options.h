@@ -12,6 +12,7 @@ struct LossChoice {
   std::string name = "ll-r";
   LossOptions options = {};        // values: what was given
   std::string pseudo_labels = {};  // .npy file for em-pl
+  std::string estimates = {};      // state of another run, for role
   std::string class_prior = {};    // .npy file or checkpoint for csl
 
   // --loss, its hyper-parameters, and a footer of --help that describes the loss named on the command line.

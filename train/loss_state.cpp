@@ -45,17 +45,18 @@ Tensor given_pseudo_labels(const std::string& path, const LabelMatrix& observed)
 
 Tensor first_table(const LossKind& kind, const LossChoice& choice, const LabelMatrix& observed,
                    const std::vector<float>& prior, uint64_t seed) {
-  switch (kind.table) {
-    case LossTable::none:
-      return {};
-    case LossTable::estimates:
-      return initial_estimates(choice.options, observed, seed);
-    case LossTable::pseudo_labels:
-      return given_pseudo_labels(choice.pseudo_labels, observed);
-    case LossTable::left_out:
-      break;
+  if (kind.table == LossTable::pseudo_labels)
+    return given_pseudo_labels(choice.pseudo_labels, observed);
+  if (kind.table == LossTable::estimates) {
+    Tensor table = initial_estimates(choice.options, observed, seed);
+    if (!choice.estimates.empty()) {
+      const Safetensors other = read_safetensors(choice.estimates);
+      other.at("loss.table", choice.estimates);  // Error where it is missing
+      load_table(table, other, choice.estimates);
+    }
+    return table;
   }
-  if (prior.empty())
+  if (kind.table == LossTable::none || prior.empty())
     return {};
   const double threshold = choice.options.values.find("prior_threshold")->second;
   std::vector<float> left_out(prior.size());

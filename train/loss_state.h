@@ -12,7 +12,7 @@
 namespace lucida {
 
 // The table of a loss as it is before the first step, on the host; undefined when it keeps none.
-//     estimates      [N,L]: logits of ROLE's initial estimates, drawn by (seed, entry)
+//     estimates      [N,L]: logits of ROLE's initial estimates, drawn by (seed, entry), or another run's
 //     pseudo_labels  [N,L]: 0, or the file's
 //     left_out       [1,L]: classes whose prior is above the threshold; undefined without a prior
 Tensor first_table(const LossKind&, const LossChoice&, const LabelMatrix& observed,

@@ -33,6 +33,7 @@ class TrainingStep {
     const Tensor* table = {};  // of the loss, where the model lies: [images, L], or [1, L] for all; or null
     double clip = 0;           // largest norm of the gradient; 0: any
     bool record = false;
+    Keep keep = Keep::activations;
   };
   // Says in one line on stderr when there is nothing to record with.
   explicit TrainingStep(Parts);

@@ -7,15 +7,18 @@
 namespace lucida {
 
 TrainData::TrainData(const TrainOptions& o)
-    : train(o.data.load("train")), test(o.data.load("test")), val_is_test(o.val_frac == 0) {
+    : train(o.data.load("train", Observation::parse(o.observe).needs_boxes())),
+      test(o.data.load("test")),
+      val_is_test(o.val_frac == 0) {
   require(train.classes == test.classes, "the train and test splits of ", o.data.root,
           " have different classes");
-  const Observation seen = Observation::parse(o.observe);
   const LossKind& loss = loss_named(o.loss.name);
-  observed = loss.full_labels ? train.labels
-             : o.labels.empty()
-                 ? observe(train.labels, seen.pos, loss.all_negatives ? -1 : seen.neg, seen.seed)
-                 : read_label_matrix(o.labels);
+  Observation seen = Observation::parse(o.observe);
+  if (loss.all_negatives)
+    seen.neg = -1;
+  observed = loss.full_labels   ? train.labels
+             : o.labels.empty() ? observe(train, seen)
+                                : read_label_matrix(o.labels);
   require(observed.rows == train.labels.rows && observed.columns == train.labels.columns, o.labels, ": has ",
           observed.rows, " x ", observed.columns, " labels, the train split ", train.labels.rows, " x ",
           train.labels.columns);

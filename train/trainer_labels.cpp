@@ -39,7 +39,7 @@ void Trainer::prepare_table() {
       CheckpointModel other = load_checkpoint(source, device_);
       require(other.info.classes == data_.train.classes, source, ": its classes are not those of ",
               data_.train.name);
-      Loader images(data_.train, data_.train_rows, evaluation_loader());
+      Loader images(data_.train, data_.train_rows, options_.data.loader());
       prior = mean_prediction(evaluate(other.model, images).logits);
       write_npy(options_.out + "/class_prior.npy", {classes}, prior);
     }
@@ -79,7 +79,7 @@ void Trainer::relabel() {
   Evaluation e;
   e.indices = data_.train_rows;
   if (reads_logits(loss_, options)) {
-    Loader images(data_.train, data_.train_rows, evaluation_loader());
+    Loader images(data_.train, data_.train_rows, options_.data.loader());
     e = evaluate_averaged(images, "  pseudo-labels");
   } else if (loss_.table != LossTable::estimates) {
     return;

@@ -66,7 +66,8 @@ const LossKind& kind_of(const Case& c) {
   return loss_named(c.name.substr(0, c.name.find('.')));
 }
 
-// Relative 1e-5 of each entry, saturated ones included; `noise` is what float's rounding of the largest one is.
+// Relative 1e-5 of each entry, saturated ones included; what is below float's rounding (1e-7) of
+// the largest entry is taken for 0.
 void check_relative(const std::vector<float>& got, const std::vector<float>& want) {
   REQUIRE(got.size() == want.size());
   float largest = 0;

@@ -21,9 +21,7 @@ Tensor labels_like(const Shape& shape, uint64_t seed) {  // about a tenth 1, a t
 
 LossResult run(std::string_view name, const Tensor& logits, const Tensor& labels, int epoch,
                double delta = -1) {
-  LossOptions options{.epoch = epoch};
-  if (delta >= 0)
-    options.values["delta_rel"] = delta;
+  const LossOptions options{.epoch = epoch, .values = {{"delta_rel", delta}}};  // -1: the default
   return partial_label_loss(loss_named(name), logits, labels, options);
 }
 

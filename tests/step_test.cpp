@@ -120,5 +120,38 @@ TEST_CASE("step: on a GPU the losses are those of the cpu, recorded or not") {
   CHECK(replayed.replays == 9);  // the first step loads the kernels
 }
 
+// Of what a loss may keep, any table will do: 0.5 is a pseudo-label, an estimate, half left out.
+TEST_CASE("step: every loss takes steps with BoostLU, and where nothing is known") {
+  Batch batch = batch_of({.steps = 2, .size = 33, .batch = 2}, {});
+  batch.indices = {2, 0};
+  for (int64_t i = 0; i < 5; ++i) batch.labels.data()[i] = i == 1 ? -1.0f : batch.labels.data()[i];
+  ResNetCam model({.depth = 18, .classes = 5, .alpha = 5}, 4);
+  model.freeze({"conv1", "bn1", "layer1", "layer2", "layer3", "layer4"});
+  for (const LossKind& kind : all_losses())
+    for (const bool known : {true, false}) {
+      INFO(std::string(kind.name), known ? "" : ", nothing known");
+      Tensor table = kind.table == LossTable::none ? Tensor() : Tensor::full({3, 5}, 0.5f);
+      std::vector<NamedTensor> trained = named_tensors(model);
+      if (kind.table == LossTable::estimates) {
+        table.want_grad();
+        trained.push_back({"estimates", &table, Role::bias});
+      }
+      ParameterArena arena(trained, [](const NamedTensor&) { return ParameterOptions{}; });
+      Optimizer optimizer(arena, {});
+      TrainingStep step(
+          {.model = model, .arena = arena, .optimizer = optimizer, .loss = kind, .table = &table});
+      Batch here = batch;
+      if (!known)
+        here.labels = Tensor::full({2, 5}, 0);
+      for (const int epoch : {1, 9}) {
+        step.queue(here, epoch, 1e-3);
+        CHECK(std::isfinite(step.loss()));
+      }
+      for (const float w : arena.values().to_host()) REQUIRE(std::isfinite(w));
+      if (kind.table == LossTable::estimates)  // rows 2 and 0 have learnt, row 1 has not
+        CHECK((table.data()[5] == 0.5f && table.data()[0] != 0.5f && table.data()[10] != 0.5f));
+    }
+}
+
 }  // namespace
 }  // namespace lucida

@@ -1,6 +1,7 @@
 // A weight for each entry from the labels of its row: a warp a row.
 //   math      count the labels of each kind, then weight(label, counts)
-//   mapping   lane t of a warp takes labels t, t + 32, ...; three sums by shuffles, then the same labels again
+//   mapping   lane t of a warp takes labels t, t + 32, ...; three sums by shuffles, then the same labels
+//             again
 //   traffic   12 bytes an entry: labels come twice, the second time from the L1 cache
 //   roofline  a batch has some thousand labels: the launch is the cost
 //   weak spot a row of 20 classes leaves 12 lanes idle

@@ -1,4 +1,5 @@
-// Focal and asymmetric losses, and their selective form for partial labels. Sums over the batch, as published.
+// Focal and asymmetric losses, and their selective form for partial labels. Sums over the batch, as
+// published.
 #include <algorithm>
 
 #include "engine/memory.h"

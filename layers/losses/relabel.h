@@ -1,8 +1,8 @@
-// What a loss does to labels between two epochs, on the host: pseudo-labels from the model's own predictions.
+// What a loss does to labels between two epochs, on the host: pseudo-labels from the model's predictions.
 //
-//     em-apl   of each class the unobserved entries with the lowest p become soft negatives (Zhou et al. 2022)
+//     em-apl   of each class the unobserved entries with the lowest p become soft negatives
 //     em-pl    unobserved entries with p > threshold become soft positives
-//     mime     unobserved entries with p > theta become positive labels (Liu et al. 2023)
+//     mime     unobserved entries with p > theta become positive labels
 //     role     nothing changes; entries whose estimate is above 1/2 are counted
 //
 // Read next:  layers/losses/relabel.cpp, train/relabel.cpp (who calls it, and the report)

@@ -1,5 +1,5 @@
-// The generalised robust loss: unobserved entries are positive with probability K and count with weight V, both
-// functions of p whose parameters move linearly over the run.
+// The generalised robust loss: unobserved entries are positive with probability K and count with weight V,
+// both functions of p whose parameters move linearly over the run.
 #include <algorithm>
 
 #include "layers/losses/entry_loss.h"

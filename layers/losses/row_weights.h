@@ -1,8 +1,10 @@
 // A number for each entry that depends on its label and on how many labels of each kind its row has:
-//     Pairs        unobserved where y = 1, positives where y = 0, 0 where y = -1        (pr, state of Ranked)
-//     KnownShare   g = a * share^gamma + b where y is known, 0 else; share = known / L   (partial-bce, weight)
-//     LeftOut      -1 / (1 + known) where y is known, 1 else                      (csl-normalized, share left
-//                  out: a weight of 1 + 1 / (1 + known) on what is known)
+//     Pairs        pr: the state of Ranked
+//                  unobserved where y = 1, positives where y = 0, 0 where y = -1
+//     KnownShare   partial-bce: a weight
+//                  a * share^gamma + b where y is known, 0 else; share = known / L
+//     LeftOut      csl-normalized: the state of Asymmetric, 1 - weight
+//                  -1 / (1 + known) where y is known, 1 else
 //
 // Read next:  cpu/ladder/row_weights_0_plain.cpp, cuda/losses/row_weights.cu, layers/losses/formulas.h
 #pragma once

@@ -6,11 +6,11 @@
 // 64 outputs by 64 channels, and a share of the tiles, which it takes in blocks, so that all it touches stays
 // in the second-level cache:
 //
-//   dy  -- A dY A^T ->  D  36 x [48 tiles x 64 k], 432 KiB  \
-//                                                            >  D_p^T V_p is added to  dU  36 x [64 k x 64 c]
-//   x   -- B^T d B  ->  V  36 x [48 tiles x 64 c], 432 KiB  /                              576 KiB
-//                                                                                          |  once, at the end
-//                                                                       dw  9 x [64 x 64] <- G^T dU G
+//     dy  -- A dY A^T ->  D  36 x [48 tiles x 64 k], 432 KiB  --+
+//                                                               +-> D_p^T V_p is added to
+//     x   -- B^T d B  ->  V  36 x [48 tiles x 64 c], 432 KiB  --+   dU  36 x [64 k x 64 c], 576 KiB
+//                                                                     |  once, after the last block
+//                                                                     +-> G^T dU G  =  dw  9 x [64 k x 64 c]
 //
 // Pixels are transformed again for each square that they meet, k/64 or c/64 times: the share of the
 // transforms in the time is what it is with 64 channels, however many there are. Keeping all of V, D and dU

@@ -3,6 +3,7 @@
 #
 #   make train                 the main job: scenes are generated, a ResNet CAM is trained, its maps are drawn
 #   make train DATA=voc ROOT=.../VOCdevkit RECIPE=ll-r-boostlu ARGS="--epochs 5"
+#   make train RECIPE=coco/ll-r-boostlu ROOT=.../coco    a published run; docs/recipes.md lists them
 #   make eval CHECKPOINT=runs/scenes/best.safetensors ARGS="--alpha 5"
 #   make cam  CHECKPOINT=... IMAGE="a.jpg b.jpg"        overlays and raw maps in OUT (default cams/)
 #   make test                  every test; the last line is the count
@@ -27,7 +28,7 @@ B        := build/$(ARCH)$(if $(SANITIZE),-$(SANITIZE))
 MAKEFLAGS += --no-print-directory
 
 WARNINGS := -Wall -Wextra -Wshadow -Wno-restrict # g++ 12 warns of overlaps inside std::string that cannot be
-OPTIMISE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE),-O3)
+OPTIMISE := $(if $(SANITIZE),-O2 -fno-omit-frame-pointer -fsanitize=$(SANITIZE),-O3)
 OPTIMISE += $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=all)
 FLAGS     = -std=c++20 $(OPTIMISE) -g1 -march=$(ARCH) -fopenmp $(WARNINGS) -MMD -MP -I. -isystem /usr/include/stb \
             $(CXXFLAGS)
@@ -79,7 +80,7 @@ $(B)/%.o: %.cpp
 	@mkdir -p $(@D)
 	@echo "c++   $<"
 	@$(CXX) $(FLAGS) -DLUCIDA_ARCH='"$(ARCH)"' -c $< -o $@
-$(B)/%.emulated.o: OPTIMISE += -Wno-unknown-pragmas -fno-strict-aliasing # 16 bytes are read as float4
+$(B)/%.emulated.o: OPTIMISE += $(if $(SANITIZE),-O1) -Wno-unknown-pragmas -fno-strict-aliasing # 16 bytes read as float4
 $(B)/%.emulated.o: %.cu
 	@mkdir -p $(@D)
 	@echo "emul  $<"
@@ -102,19 +103,22 @@ build/cuda/lucida build/cuda/test:
 
 # ---- the main job ---------------------------------------------------------------------------------------------
 
-DATA       ?= scenes
+# A recipe of a folder (coco/ll-r-boostlu) names its data set itself; its run goes to runs/coco-ll-r-boostlu.
+PUBLISHED  := $(findstring /,$(RECIPE))
+DATA       ?= $(if $(PUBLISHED),,scenes)
 ROOT       ?= $(if $(filter scenes,$(DATA)),data/scenes/VOCdevkit)
 RECIPE     ?= $(if $(filter scenes,$(DATA)),scenes)
 CHECKPOINT ?= runs/scenes/best.safetensors
 OUT        ?=
 ARGS       ?=
-data_args   = --data $(DATA) $(if $(ROOT),--root $(ROOT))
+data_args   = $(if $(DATA),--data $(DATA)) $(if $(ROOT),--root $(ROOT))
+run_folder  = $(or $(OUT),$(if $(PUBLISHED),runs/$(subst /,-,$(RECIPE))))
 
 train: all
 	@$(if $(filter scenes,$(DATA)),test -e $(ROOT)/VOC2012/ImageSets/Main/trainval.txt || \
 	  build/lucida data make-scenes --out $(patsubst %/VOCdevkit,%,$(ROOT)) --count 6000 --image-size 96 --seed 1)
 	build/lucida train $(if $(RECIPE),--config train/recipes/$(RECIPE).toml) $(data_args) \
-	  $(if $(OUT),--out $(OUT),$(if $(filter scenes,$(DATA)),--out runs/scenes --overwrite)) $(ARGS)
+	  $(if $(run_folder),--out $(run_folder),$(if $(filter scenes,$(DATA)),--out runs/scenes --overwrite)) $(ARGS)
 eval: all
 	build/lucida eval --checkpoint $(CHECKPOINT) $(data_args) $(ARGS)
 cam: all

@@ -245,7 +245,7 @@ void conv2d_backward_weight(const Conv2dSizes& z, const float* x, const float* d
   const int columns = image.grid.count() * image.depth;
   const int64_t size = int64_t{z.k} * columns, pixels = z.pixels();
   const Plan plan = plan_for(z.k, columns, pixels);
-  const MemoryLabel label("conv2d partial weight gradients");
+  const MemoryLabel label("conv2d partial weight gradients", Holds::workspaces);
   const auto memory = allocate(Device{}, size_t((plan.shares - 1) * size) * sizeof(float));
   float* partial = static_cast<float*>(memory.get());
   const int64_t tiles = (z.k + tile_rows - 1) / tile_rows;

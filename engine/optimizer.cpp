@@ -19,8 +19,9 @@ void restore(const Safetensors& state, const std::string& file, const std::strin
   copy_memory(into.data(), into.device(), values.data(), Device{}, values.size() * sizeof(float));
 }
 
-// Calls f(first, count, options) for each run of neighbouring segments that are updated alike; without any
-// decay a whole backbone is one. Padding between segments is zero in weight and gradient and stays zero.
+// Calls f(first, count, gradient, options) for each run of neighbouring segments that are updated alike and
+// whose gradients lie in one block; without any decay a whole backbone is one. Padding between segments is
+// zero in weight and gradient and stays zero.
 template <class F>
 void each_run(const ParameterArena& arena, bool any_decay, F f) {
   const auto& segments = arena.segments();
@@ -29,11 +30,20 @@ void each_run(const ParameterArena& arena, bool any_decay, F f) {
   };
   for (size_t i = 0; i < segments.size();) {
     size_t j = i + 1;
-    while (j < segments.size() && options(j) == options(i)) ++j;
+    while (arena.gradients_in_one_block() && j < segments.size() && options(j) == options(i)) ++j;
     const int64_t end = j < segments.size() ? segments[j].first : arena.count();
-    f(segments[i].first, end - segments[i].first, options(i));
+    const int64_t count = arena.gradients_in_one_block() ? end - segments[i].first : segments[i].count;
+    f(segments[i].first, count, arena.gradient_of(i), options(i));
     i = j;
   }
+}
+
+// Calls f(count, gradient) for pieces that are all gradients together.
+template <class F>
+void each_gradient(const ParameterArena& arena, F f) {
+  if (arena.gradients_in_one_block())
+    return f(arena.count(), arena.gradients().data());
+  for (size_t i = 0; i < arena.segments().size(); ++i) f(arena.segments()[i].count, arena.gradient_of(i));
 }
 
 }  // namespace
@@ -52,7 +62,7 @@ AdamCorrection::AdamCorrection(const OptimizerOptions& o, OptimizerKernels::Step
       root(float(std::sqrt(1 - std::pow(double(o.beta2), double(s.step))))) {}
 
 Optimizer::Optimizer(ParameterArena& arena, OptimizerOptions options) : arena_(arena), options_(options) {
-  const MemoryLabel label("optimizer moments");
+  const MemoryLabel label("optimizer moments", Holds::optimizer);
   const Device device = arena.values().device();
   first_ = Tensor::full({arena.count()}, 0, device);
   if (options.kind != OptimizerOptions::sgd)
@@ -63,16 +73,16 @@ void Optimizer::step(double lr) {
   arena_.finish_gradients();
   ++steps_;
   const auto& kernels = kernels_for<OptimizerKernels>(arena_.values().device());
-  const float* g = arena_.gradients().data();
   float* w = arena_.values().data();
-  each_run(arena_, options_.weight_decay != 0, [&](int64_t first, int64_t count, ParameterOptions p) {
-    const float decay = p.decay ? options_.weight_decay : 0.0f;
-    const OptimizerKernels::Step s{count, float(lr * double(p.lr_scale)), decay, steps_};
-    if (options_.kind == OptimizerOptions::sgd)
-      kernels.sgd(options_, s, g + first, w + first, first_.data() + first);
-    else
-      kernels.adam(options_, s, g + first, w + first, first_.data() + first, second_.data() + first);
-  });
+  each_run(arena_, options_.weight_decay != 0,
+           [&](int64_t first, int64_t count, const float* g, ParameterOptions p) {
+             const float decay = p.decay ? options_.weight_decay : 0.0f;
+             const OptimizerKernels::Step s{count, float(lr * double(p.lr_scale)), decay, steps_};
+             if (options_.kind == OptimizerOptions::sgd)
+               kernels.sgd(options_, s, g, w + first, first_.data() + first);
+             else
+               kernels.adam(options_, s, g, w + first, first_.data() + first, second_.data() + first);
+           });
 }
 
 void Optimizer::save(Safetensors& state) const {
@@ -91,22 +101,25 @@ void Optimizer::load(const Safetensors& state, const std::string& file) {
 }
 
 double gradient_norm(const ParameterArena& arena) {
-  const auto& kernels = kernels_for<OptimizerKernels>(arena.gradients().device());
-  return std::sqrt(kernels.sum_of_squares(arena.count(), arena.gradients().data()));
+  const auto& kernels = kernels_for<OptimizerKernels>(arena.values().device());
+  double squares = 0;
+  each_gradient(arena, [&](int64_t count, const float* g) { squares += kernels.sum_of_squares(count, g); });
+  return std::sqrt(squares);
 }
 
 double clip_gradients(ParameterArena& arena, double limit) {
   arena.finish_gradients();
   const double norm = gradient_norm(arena);
   if (norm > limit) {
-    const auto& kernels = kernels_for<OptimizerKernels>(arena.gradients().device());
-    kernels.scale(arena.count(), float(limit / (norm + 1e-6)), arena.gradients().data());
+    const auto& kernels = kernels_for<OptimizerKernels>(arena.values().device());
+    const float factor = float(limit / (norm + 1e-6));
+    each_gradient(arena, [&](int64_t count, float* g) { kernels.scale(count, factor, g); });
   }
   return norm;
 }
 
 WeightAverage::WeightAverage(ParameterArena& arena, float decay) : arena_(arena), decay_(decay) {
-  const MemoryLabel label("average of the weights");
+  const MemoryLabel label("average of the weights", Holds::optimizer);
   average_ = Tensor::from(arena.values().shape(), arena.values().to_host(), arena.values().device());
 }
 

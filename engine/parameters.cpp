@@ -11,36 +11,61 @@ void move_to(const std::vector<NamedTensor>& tensors, Device device) {
   }
 }
 
+namespace {
+
+constexpr int64_t alignment = 16;
+
+// A place for each of them in one block of zeros, their values copied there, the model's handles re-pointed.
+// Together, because a few small tensors left behind would cut the place they all came from into pieces.
+Tensor gather(const std::vector<Tensor*>& owners, Device device,
+              const std::function<void(int64_t first)>& at) {
+  int64_t total = 0;
+  for (const Tensor* t : owners) total += (t->count() + alignment - 1) / alignment * alignment;
+  const Tensor block = Tensor::full({total}, 0, device);
+  int64_t first = 0;
+  for (Tensor* t : owners) {
+    const Tensor old = *t;
+    *t = block.slice(first, old.shape());
+    copy_memory(t->data(), device, old.data(), old.device(), size_t(old.count()) * sizeof(float));
+    at(first);
+    first += (old.count() + alignment - 1) / alignment * alignment;
+  }
+  return block;
+}
+
+}  // namespace
+
 ParameterArena::ParameterArena(const std::vector<NamedTensor>& tensors,
                                const std::function<ParameterOptions(const NamedTensor&)>& options,
                                Device device) {
-  constexpr int64_t align = 16;
-  const MemoryLabel label("parameters and gradients");
-  int64_t total = 0;
-  std::vector<Tensor*> owners;
+  std::vector<Tensor*> trained, others;
   for (const NamedTensor& t : tensors) {
     if (t.role == Role::buffer || !t.tensor->wants_grad()) {
-      *t.tensor = t.tensor->on(device);
+      others.push_back(t.tensor);
       continue;
     }
-    segments_.push_back({t.name, total, t.tensor->count(), options(t), {}});
-    owners.push_back(t.tensor);
-    total += (t.tensor->count() + align - 1) / align * align;
+    trained.push_back(t.tensor);
+    segments_.push_back({t.name, 0, t.tensor->count(), options(t), {}});
   }
-  values_ = Tensor::full({total}, 0, device);
-  gradients_ = Tensor::full({total}, 0, device);
-  for (size_t i = 0; i < segments_.size(); ++i) {
+  size_t i = 0;
+  const MemoryLabel label("parameters", Holds::parameters);
+  values_ = gather(trained, device, [&](int64_t first) { segments_[i++].first = first; });
+  others_ = gather(others, device, [](int64_t) {});
+  if (device.kind != Device::cpu || !reuses_memory()) {
+    const MemoryLabel gradients("gradients of parameters", Holds::gradients);
+    gradients_ = Tensor::full({count()}, 0, device);
+  }
+  for (i = 0; i < segments_.size(); ++i) {
     Segment& s = segments_[i];
-    const Tensor old = *owners[i];
-    s.parameter = values_.slice(s.first, old.shape());
-    copy_memory(s.parameter.data(), device, old.data(), old.device(), size_t(s.count) * sizeof(float));
-    s.parameter.want_grad().use_grad_memory(gradients_.slice(s.first, old.shape()));
-    *owners[i] = s.parameter;
+    s.parameter = *trained[i];
+    s.parameter.want_grad();
+    if (gradients_in_one_block())
+      s.parameter.use_grad_memory(gradients_.slice(s.first, s.parameter.shape()));
   }
 }
 
 void ParameterArena::begin_step() {
-  for (const Segment& s : segments_) s.parameter.forget_grad();
+  for (const Segment& s : segments_) s.parameter.drop_grad();
 }
 
 void ParameterArena::finish_gradients() {

@@ -8,6 +8,7 @@
 #include "datasets/formatted.h"
 #include "datasets/npy.h"
 #include "engine/device.h"
+#include "engine/file.h"
 #include "models/weights.h"
 #include "tests/program.h"
 #include "tests/scratch.h"
@@ -122,6 +123,65 @@ TEST_CASE("commands: metrics prints one JSON object") {
                                         "--labels", "tests/fixtures/metrics/labels.npy", "--json"}));
   CHECK(j["ap"].size() == 12);
   CHECK(j["ap"][5] == 100);
+  const json& top = j["top3"];  // every image has three
+  CHECK(top["precision_at_k"].get<double>() == doctest::Approx(top["op"].get<double>()).epsilon(1e-12));
+}
+
+TEST_CASE("commands: metrics of CSV files, observed entries, groups, and a CSV of the classes") {
+  const test::Scratch folder;
+  const std::string scores = folder.write("s.csv", "image,cat,dog\nx,2,-1\ny,1,3\nz,0,1\n");
+  const std::string labels = folder.write("y.csv", "cat,dog\n0,1\n1,-1\n-1,0\n");
+  const auto judge = [&](const std::string& entries) {
+    return json::parse(output_of({"metrics", "--scores", scores, "--labels", labels, "--entries", entries,
+                                  "--class-counts", folder.write("c.csv", "5,2\n"), "--top", "1,2", "--csv",
+                                  folder.path("ap.csv"), "--json"}));
+  };
+  const json all = judge("all");
+  CHECK(all["ap"][0] == 50);
+  CHECK(all["ap"][1].get<double>() == doctest::Approx(100.0 / 3));
+  const json observed = judge("observed");
+  CHECK(observed["ap"] == json{100, 50});
+  CHECK(observed["groups"] == json{50, nullptr, 100});
+  CHECK(observed.contains("top2"));
+  CHECK(read_file(folder.path("ap.csv")).find("\ndog,1,1,1,50.000000,") != std::string::npos);
+  CHECK(run_lucida({"metrics", "--scores", scores, "--labels", labels, "--entries", "some"}).status == 1);
+}
+
+TEST_CASE("commands: bench step says who holds what at the peak, and recompute needs less") {
+  const auto memory = [](const std::string& option) {
+    const json j = json::parse(
+        output_of({"bench", "step", "--model", "resnet18", "--batch", "8", "--image-size", "96", "--repeats",
+                   "1", "--quiet", "0", "--device", "cpu", "--memory", option, "--json"}))["memory"];
+    double sum = 0, uses = 0;
+    std::set<std::string> layers;
+    for (const json& h : j["holders"]) {
+      sum += h["mib"].get<double>();
+      layers.insert(h["layer"]);
+    }
+    for (const json& use : j["by_use"]) uses += use.get<double>();
+    CHECK(sum == doctest::Approx(j["peak_mib"].get<double>()));
+    CHECK(uses == doctest::Approx(sum));
+    CHECK(layers.contains("layer1.0"));
+    CHECK(j["by_use"]["optimizer"].get<double>() == doctest::Approx(j["by_use"]["parameters"]).epsilon(0.01));
+    return j["peak_mib"].get<double>();
+  };
+  CHECK(memory("--recompute") < memory("--repeats=1"));
+  const ProgramResult text =
+      run_lucida({"bench", "step", "--model", "resnet18", "--batch", "2", "--image-size", "64", "--repeats",
+                  "1", "--quiet", "0", "--device", "cpu", "--memory"});
+  CHECK(text.out.find("tensors at the peak, MiB") != std::string::npos);
+  CHECK(text.out.find("optimizer moments") != std::string::npos);
+}
+
+TEST_CASE("commands: bench infer, folded and not") {
+  for (const std::string option : {"--fold", "--no-fold"}) {
+    const json j =
+        json::parse(output_of({"bench", "infer", "--model", "resnet18", "--batch", "2", "--image-size", "64",
+                               "--repeats", "1", "--quiet", "0", "--device", "cpu", option, "--json"}));
+    CHECK(j["folded"] == (option == "--fold"));
+    CHECK(j["images_per_s"] > 0);
+    CHECK(j["batch1_ms"] > 0);
+  }
 }
 
 TEST_CASE("commands: predict and info read a checkpoint; alpha changes the scores") {
@@ -140,6 +200,10 @@ TEST_CASE("commands: predict and info read a checkpoint; alpha changes the score
                    "2", "--alpha", alpha, "--json"}))["images"][0]["predictions"];
   };
   CHECK(predict("1").size() == 2);
+  const json plain = json::parse(output_of({"predict", "--checkpoint", folder.path("model.safetensors"),
+                                            "--image", image, "--alpha", "1", "--no-fold", "--json"}));
+  CHECK(predict("1")[0]["logit"].get<float>() ==
+        doctest::Approx(plain["images"][0]["predictions"][0]["logit"].get<float>()).epsilon(1e-5));
   CHECK(predict("5")[0]["logit"] > predict("1")[0]["logit"]);
   const json j = json::parse(output_of({"info", "--checkpoint", folder.path("model.safetensors"), "--json"}));
   CHECK(j["tensors"].size() == named_tensors(model).size());

@@ -3,20 +3,21 @@
 #include <functional>
 
 #include "datasets/loader.h"
-#include "models/resnet_cam.h"
+#include "models/resnet_inference.h"
 #include "train/metrics.h"
 
 namespace lucida {
 
 struct Evaluation {
   ScoreMatrix logits;  // rows in the order of the loader; images that were skipped have none
-  LabelMatrix labels;  // the same rows: 1 present, else absent
+  LabelMatrix labels;  // the same rows of the truth: 1, 0, -1
   std::vector<int64_t> indices;
   double loss = 0;  // mean BCE of the logits
   Metrics metrics;
 };
 
-// `loader` must not shuffle or flip. `tick(images done)` is called after each batch and may throw.
-Evaluation evaluate(ResNetCam&, Loader& loader, const std::function<void(int64_t)>& tick = {});
+// `loader` must not shuffle or flip. `tick(images done)` is called after each batch and may throw. A
+// ResNetCam is taken too and made ready for it.
+Evaluation evaluate(ResNetInference, Loader& loader, const std::function<void(int64_t)>& tick = {});
 
 }  // namespace lucida

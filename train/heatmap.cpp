@@ -101,9 +101,10 @@ Map enlarge(const Map& map, int height, int width) {
   return out;
 }
 
-Image overlay(const Image& photo, const Map& map) {
+Image overlay(const Image& photo, const Map& map, float highest) {
   Image out = photo;
-  const float highest = *std::max_element(map.values.begin(), map.values.end());
+  if (highest == 0)
+    highest = *std::max_element(map.values.begin(), map.values.end());
   if (!(highest > 0))
     return out;
   const Map large = enlarge(map, photo.height, photo.width);

@@ -27,8 +27,8 @@ struct Map {
 // right.
 Map enlarge(const Map&, int height, int width);
 
-// Strength = value / largest value, negative values count as 0. A map without a positive value leaves the
-// photo as it is.
-Image overlay(const Image& photo, const Map&);
+// Strength = value / highest, negative values count as 0; highest 0: the map's own largest value. Where
+// that is not positive the photo stays as it is.
+Image overlay(const Image& photo, const Map&, float highest = 0);
 
 }  // namespace lucida

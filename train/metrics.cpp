@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "engine/error.h"
@@ -10,7 +11,9 @@
 namespace lucida {
 namespace {
 
-void check(const ScoreMatrix& scores, const LabelMatrix& labels) {
+constexpr double none = std::numeric_limits<double>::quiet_NaN();
+
+void check(const ScoreMatrix& scores, const LabelMatrix& labels, const MetricsRules& rules) {
   require(scores.rows == labels.rows && scores.columns == labels.columns, "metrics: scores are ", scores.rows,
           " x ", scores.columns, " but labels are ", labels.rows, " x ", labels.columns);
   require(scores.rows > 0 && scores.columns > 0, "metrics: there is nothing to score, ", scores.rows, " x ",
@@ -20,67 +23,95 @@ void check(const ScoreMatrix& scores, const LabelMatrix& labels) {
   for (size_t i = 0; i < scores.values.size(); ++i)  // NaN has no rank: any order would be a made-up result
     require(!std::isnan(scores.values[i]), "metrics: the score in row ", int64_t(i) / scores.columns,
             " column ", int64_t(i) % scores.columns, " is not a number");
+  require(rules.groups.empty() || int64_t(rules.groups.size()) == scores.columns,
+          "metrics: ", rules.groups.size(), " groups are given for ", scores.columns, " classes");
+  for (const int group : rules.groups)
+    require(group >= 1 && group <= 1000, "metrics: groups are numbered from 1 to 1000, one is ", group);
+  for (const int k : rules.top) require(k >= 1, "metrics: top k needs a k of at least 1, got ", k);
 }
 
-double percent_of(double part, double whole) {
-  return whole > 0 ? 100 * part / whole : 0;
+bool counts(Entries entries, int8_t label) {
+  return entries == Entries::all || label != 0;
 }
 
-double harmonic_mean(double a, double b) {
-  return a + b > 0 ? 2 * a * b / (a + b) : 0;
-}
-
-// Entries of one class: rightly predicted, predicted, positive.
-struct Counts {
-  double correct = 0, predicted = 0, positive = 0;
-};
-
-// A class that is never predicted has precision 0, one without positives recall 0: the published codes put 1
-// into an empty denominator.
-Agreement agreement(const std::vector<Counts>& classes) {
-  Counts all;
-  Agreement a;
-  for (const Counts& c : classes) {
-    all.correct += c.correct;
-    all.predicted += c.predicted;
-    all.positive += c.positive;
-    a.cp += percent_of(c.correct, c.predicted) / double(classes.size());
-    a.cr += percent_of(c.correct, c.positive) / double(classes.size());
-    a.cf1_of_classes += percent_of(2 * c.correct, c.predicted + c.positive) / double(classes.size());
+ClassMetrics judge_class(const ScoreMatrix& scores, const LabelMatrix& labels, const MetricsRules& rules,
+                         int64_t column, Counts& at_threshold) {
+  ClassMetrics m;
+  std::vector<double> x;
+  std::vector<int8_t> y;
+  for (int64_t i = 0; i < scores.rows; ++i) {
+    if (!counts(rules.entries, labels.at(i, column)))
+      continue;
+    x.push_back(scores.row(i)[column]);
+    y.push_back(labels.at(i, column));
+    const bool positive = y.back() == 1, predicted = x.back() >= rules.threshold;
+    ++(positive ? m.positives : m.negatives);
+    ++at_threshold.entries;
+    at_threshold.hits += positive && predicted;
+    at_threshold.predicted += predicted;
   }
-  a.op = percent_of(all.correct, all.predicted);
-  a.overall_recall = percent_of(all.correct, all.positive);
-  a.of1 = harmonic_mean(a.op, a.overall_recall);
-  a.cf1 = harmonic_mean(a.cp, a.cr);
-  return a;
+  at_threshold.positives = double(m.positives);
+  m.ap = x.empty() ? none : 100 * average_precision(x, y);
+  m.precision = percent_of(at_threshold.hits, at_threshold.predicted);
+  m.recall = percent_of(at_threshold.hits, at_threshold.positives);
+  m.f1 = percent_of(2 * at_threshold.hits, at_threshold.predicted + at_threshold.positives);
+  return m;
 }
 
-// predicted(row, out) fills one byte a class.
-template <class Predict>
-Agreement agreement_of(const LabelMatrix& labels, Predict&& predicted) {
-  std::vector<Counts> classes(static_cast<size_t>(labels.columns));
-  std::vector<uint8_t> chosen(classes.size());
-  for (int64_t i = 0; i < labels.rows; ++i) {
-    predicted(i, chosen);
-    for (size_t l = 0; l < classes.size(); ++l) {
-      const bool positive = labels.at(i, int64_t(l)) == 1;
-      classes[l].correct += chosen[l] && positive;
-      classes[l].predicted += chosen[l];
-      classes[l].positive += positive;
+template <class Wanted>
+double mean_ap(const std::vector<ClassMetrics>& classes, Wanted&& wanted) {
+  double sum = 0;
+  int64_t number = 0;
+  for (size_t l = 0; l < classes.size(); ++l)
+    if (!std::isnan(classes[l].ap) && wanted(l)) {
+      sum += classes[l].ap;
+      ++number;
     }
-  }
-  return agreement(classes);
+  return number ? sum / double(number) : none;
 }
 
-// The k highest of a row; of equal scores the class that comes first.
-void choose_highest(const double* row, size_t k, std::vector<uint8_t>& chosen) {
-  std::vector<size_t> order(chosen.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  k = std::min(k, order.size());
-  std::partial_sort(order.begin(), order.begin() + std::ptrdiff_t(k), order.end(),
-                    [&](size_t a, size_t b) { return row[a] != row[b] ? row[a] > row[b] : a < b; });
-  std::fill(chosen.begin(), chosen.end(), uint8_t{0});
-  for (size_t i = 0; i < k; ++i) chosen[order[i]] = 1;
+// The columns of a row that count, best first; of equal scores the class that comes first.
+std::vector<int64_t> best_columns(const ScoreMatrix& scores, const LabelMatrix& labels, Entries entries,
+                                  int64_t row, int k) {
+  std::vector<int64_t> order;
+  for (int64_t l = 0; l < scores.columns; ++l)
+    if (counts(entries, labels.at(row, l)))
+      order.push_back(l);
+  const double* x = scores.row(row);
+  const size_t kept = std::min(size_t(k), order.size());
+  std::partial_sort(order.begin(), order.begin() + std::ptrdiff_t(kept), order.end(),
+                    [&](int64_t a, int64_t b) { return x[a] != x[b] ? x[a] > x[b] : a < b; });
+  order.resize(kept);
+  return order;
+}
+
+TopMetrics judge_top(const ScoreMatrix& scores, const LabelMatrix& labels, Entries entries, int k) {
+  std::vector<Counts> classes(static_cast<size_t>(scores.columns));
+  TopMetrics top{.k = k, .agreement = {}};
+  int64_t images = 0, with_positives = 0;
+  for (int64_t i = 0; i < scores.rows; ++i) {
+    double hits = 0, positives = 0;
+    const std::vector<int64_t> chosen = best_columns(scores, labels, entries, i, k);
+    for (const int64_t l : chosen) {
+      const bool hit = labels.at(i, l) == 1;
+      classes[size_t(l)].predicted += 1;
+      classes[size_t(l)].hits += hit;
+      hits += hit;
+    }
+    for (int64_t l = 0; l < scores.columns; ++l) {
+      classes[size_t(l)].entries += counts(entries, labels.at(i, l));
+      classes[size_t(l)].positives += labels.at(i, l) == 1;
+      positives += labels.at(i, l) == 1;
+    }
+    top.precision += percent_of(hits, double(chosen.size()));
+    top.recall += percent_of(hits, positives);
+    images += !chosen.empty();
+    with_positives += positives > 0;
+  }
+  top.precision /= double(std::max<int64_t>(images, 1));
+  top.recall /= double(std::max<int64_t>(with_positives, 1));
+  top.agreement = agreement_of(classes);
+  return top;
 }
 
 }  // namespace
@@ -105,27 +136,31 @@ double average_precision(std::span<const double> scores, std::span<const int8_t>
   return sum / positives;
 }
 
-Metrics evaluate_scores(const ScoreMatrix& scores, const LabelMatrix& labels, double threshold) {
-  check(scores, labels);
-  Metrics m;
-  m.ap.resize(size_t(scores.columns));
-  parallel_tasks(scores.columns, [&](int64_t l) {
-    std::vector<double> x(static_cast<size_t>(scores.rows));
-    std::vector<int8_t> y(x.size());
-    for (int64_t i = 0; i < scores.rows; ++i) {
-      x[size_t(i)] = scores.values[size_t(i * scores.columns + l)];
-      y[size_t(i)] = labels.at(i, l);
-    }
-    m.ap[size_t(l)] = 100 * average_precision(x, y);
-  });
-  m.map = std::accumulate(m.ap.begin(), m.ap.end(), 0.0) / double(m.ap.size());
+Entries entries_that_count(const LabelMatrix& labels) {
+  const auto absent = std::find(labels.values.begin(), labels.values.end(), int8_t{-1});
+  return absent == labels.values.end() ? Entries::all : Entries::observed;
+}
 
-  const auto row = [&](int64_t i) { return scores.values.data() + i * scores.columns; };
-  m.threshold = agreement_of(labels, [&](int64_t i, std::vector<uint8_t>& chosen) {
-    for (size_t l = 0; l < chosen.size(); ++l) chosen[l] = row(i)[l] >= threshold;
+Metrics evaluate_scores(const ScoreMatrix& scores, const LabelMatrix& labels, const MetricsRules& rules) {
+  check(scores, labels, rules);
+  Metrics m;
+  m.classes.resize(size_t(scores.columns));
+  std::vector<Counts> at_threshold(m.classes.size());
+  parallel_tasks(scores.columns, [&](int64_t l) {
+    m.classes[size_t(l)] = judge_class(scores, labels, rules, l, at_threshold[size_t(l)]);
   });
-  m.top3 = agreement_of(labels,
-                        [&](int64_t i, std::vector<uint8_t>& chosen) { choose_highest(row(i), 3, chosen); });
+  for (const ClassMetrics& c : m.classes) m.ap.push_back(c.ap);
+  m.threshold = agreement_of(at_threshold);
+  for (const int k : rules.top) m.top.push_back(judge_top(scores, labels, rules.entries, k));
+
+  m.map = mean_ap(m.classes, [](size_t) { return true; });
+  require(!std::isnan(m.map), "metrics: no label is observed, there is nothing to judge scores by");
+  m.map_of_present = mean_ap(m.classes, [&](size_t l) { return m.classes[l].positives > 0; });
+  m.map_of_both =
+      mean_ap(m.classes, [&](size_t l) { return m.classes[l].positives > 0 && m.classes[l].negatives > 0; });
+  const int groups = rules.groups.empty() ? 0 : *std::max_element(rules.groups.begin(), rules.groups.end());
+  for (int g = 1; g <= groups; ++g)
+    m.group_map.push_back(mean_ap(m.classes, [&](size_t l) { return rules.groups[l] == g; }));
   return m;
 }
 

@@ -35,8 +35,21 @@ std::string unknown_option(const CLI::App& program) {
   return "";
 }
 
-// Replaces `--config FILE` by the file's entries as --key=value, in front of what the command line says
-// itself, so that the command line wins. The file is TOML without tables.
+// "lucida bench step": the words that led to a command.
+std::string full_name(const CLI::App* command) {
+  const CLI::App* parent = command->get_parent();
+  return (parent ? full_name(parent) + " " : "") + command->get_name();
+}
+
+int usage_error(const CLI::App& program, const CLI::ParseError& e) {
+  const std::string unknown = unknown_option(program);
+  std::cerr << "lucida: " << (unknown.empty() ? e.what() : unknown) << "\nTry `" << full_name(chosen(program))
+            << " --help`.\n";
+  return 2;
+}
+
+}  // namespace
+
 std::vector<std::string> with_config(std::vector<std::string> words) {
   const auto at = std::find_if(words.begin(), words.end(), [](const std::string& w) {
     return w == "--config" || w.starts_with("--config=");
@@ -64,28 +77,13 @@ std::vector<std::string> with_config(std::vector<std::string> words) {
   return words;
 }
 
-// "lucida bench step": the words that led to a command.
-std::string full_name(const CLI::App* command) {
-  const CLI::App* parent = command->get_parent();
-  return (parent ? full_name(parent) + " " : "") + command->get_name();
-}
-
-int usage_error(const CLI::App& program, const CLI::ParseError& e) {
-  const std::string unknown = unknown_option(program);
-  std::cerr << "lucida: " << (unknown.empty() ? e.what() : unknown) << "\nTry `" << full_name(chosen(program))
-            << " --help`.\n";
-  return 2;
-}
-
-}  // namespace
-
 int run_program(int argc, const char* const* argv) {
   CLI::App program("Lucida: multi-label classification with class activation maps, from partly known labels",
                    "lucida");
   program.require_subcommand(1);
   program.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  for (auto declare : {declare_train, declare_eval, declare_cam, declare_predict, declare_data,
-                       declare_metrics, declare_op, declare_bench, declare_info})
+  for (auto declare : {declare_train, declare_eval, declare_cam, declare_predict, declare_compare,
+                       declare_data, declare_metrics, declare_op, declare_bench, declare_info})
     declare(program);
   try {
     std::vector<std::string> words = with_config({argv + 1, argv + argc});

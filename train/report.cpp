@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/file.h"
+#include "train/chart.h"
 #include "train/finish.h"
 
 namespace lucida {
@@ -14,63 +15,23 @@ namespace {
 
 using Json = nlohmann::json;
 
-struct Curve {
-  std::string name, colour;
-  std::vector<std::pair<double, double>> points;
-};
-
-constexpr double width = 640, height = 240, left = 56, bottom = 30, top = 12, right = 12;
-
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char c : text)
-    safe += c == '<' ? "&lt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : std::string(1, c);
-  return safe;
-}
-
 std::string rounded(double v) {
   char text[32];
   std::snprintf(text, sizeof text, std::abs(v) >= 100 ? "%.0f" : std::abs(v) >= 1 ? "%.1f" : "%.3f", v);
   return text;
 }
 
-// A line chart with five horizontal rules.
-std::string chart(const std::string& title, const std::string& x_title, const std::vector<Curve>& curves) {
-  double x1 = 1, y0 = 1e300, y1 = -1e300;
-  for (const Curve& c : curves)
-    for (const auto& [x, y] : c.points) x1 = std::max(x1, x), y0 = std::min(y0, y), y1 = std::max(y1, y);
-  if (y0 > y1)
-    return "";
-  if (y1 - y0 < 1e-12)
-    y1 = y0 + 1;
-  const auto px = [&](double x) { return left + (width - left - right) * x / x1; };
-  const auto py = [&](double y) { return height - bottom - (height - bottom - top) * (y - y0) / (y1 - y0); };
-  std::ostringstream svg;
-  svg << "<h2>" << title << "</h2><svg viewBox='0 0 " << width << ' ' << height << "' role='img'>";
-  for (int i = 0; i <= 4; ++i) {
-    const double y = y0 + (y1 - y0) * i / 4;
-    svg << "<line x1='" << left << "' x2='" << width - right << "' y1='" << py(y) << "' y2='" << py(y)
-        << "' class='rule'/><text x='" << left - 6 << "' y='" << py(y) + 4 << "' text-anchor='end'>"
-        << rounded(y) << "</text>";
-  }
-  for (const Curve& c : curves) {
-    svg << "<polyline fill='none' stroke='" << c.colour << "' stroke-width='2' points='";
-    for (const auto& [x, y] : c.points) svg << px(x) << ',' << py(y) << ' ';
-    svg << "'/>";
-    if (c.points.size() < 2)
-      for (const auto& [x, y] : c.points)
-        svg << "<circle r='3' fill='" << c.colour << "' cx='" << px(x) << "' cy='" << py(y) << "'/>";
-  }
-  svg << "<text x='" << width - right << "' y='" << height - 8 << "' text-anchor='end'>" << x_title
-      << ", up to " << rounded(x1) << "</text></svg><p>";
-  for (const Curve& c : curves) svg << "<b style='color:" << c.colour << "'>" << c.name << "</b> ";
-  return svg.str() + "</p>";
+std::string chart(const std::string& title, const std::string& x_title, const std::vector<Series>& series) {
+  std::string names;
+  for (const Series& s : series)
+    if (!s.points.empty())
+      names += "<b style='color:" + s.colour + "'>" + s.name + "</b> ";
+  return names.empty() ? "" : line_chart({title, x_title, "", false, true}, series) + "<p>" + names + "</p>";
 }
 
 // At most `most` points, each the mean of its neighbours: a run of COCO has 41,000 steps.
-std::vector<std::pair<double, double>> thinned(const std::vector<std::pair<double, double>>& all,
-                                               size_t most) {
-  std::vector<std::pair<double, double>> few;
+Points thinned(const Points& all, size_t most) {
+  Points few;
   const size_t each = all.size() / most + 1;
   for (size_t i = 0; i < all.size(); i += each) {
     const size_t end = std::min(all.size(), i + each);
@@ -111,8 +72,8 @@ std::string pictures(const std::string& out) {
 
 constexpr const char* style =
     "body{font:16px/1.5 system-ui,sans-serif;max-width:860px;margin:2rem auto;padding:0 1rem;color:#1d2433}"
-    "svg{width:100%;height:auto;background:#f7f8fa;border-radius:6px}svg text{font-size:11px;fill:#667}"
-    ".rule{stroke:#dde}table{border-collapse:collapse;width:100%}td{padding:2px 8px}.number{text-align:right}"
+    "svg{width:100%;height:auto;margin-top:1rem}table{border-collapse:collapse;width:100%}td{padding:2px "
+    "8px}.number{text-align:right}"
     ".bar{width:60%}.bar div{background:#3b6fb6;height:10px;border-radius:5px}img{max-width:100%;margin:4px}"
     "pre{background:#f7f8fa;padding:1rem;overflow:auto}h1 small{color:#667;font-weight:normal}";
 
@@ -120,8 +81,8 @@ constexpr const char* style =
 
 void write_report(const std::string& out, const std::vector<std::string>& classes,
                   const std::string& config) {
-  Curve loss{"training loss", "#3b6fb6", {}}, val_loss{"validation loss", "#c2571a", {}},
-      map{"mAP", "#2f8f5b", {}};
+  Series loss{"training loss", series_colour(0), {}}, val_loss{"validation loss", series_colour(1), {}},
+      map{"mAP", series_colour(2), {}};
   Json test;
   std::istringstream log(read_file(out + "/metrics.jsonl"));
   double steps_an_epoch = 1;

@@ -1,16 +1,10 @@
-// lucida metrics: scores and labels from .npy files -> mAP, AP per class, precision, recall and F1.
 #include "train/score.h"
 
-#include <algorithm>
+#include <cmath>
 #include <cstdio>
-#include <iostream>
-#include <memory>
 #include <nlohmann/json.hpp>
 
-#include "datasets/formatted.h"
-#include "datasets/npy.h"
-#include "engine/error.h"
-#include "train/commands.h"
+#include "train/score_table.h"
 
 namespace lucida {
 namespace {
@@ -32,73 +26,66 @@ std::string format(const char* pattern, Values... values) {
   return line;
 }
 
-std::string line_of(const char* rule, const Agreement& a) {
-  return format("%-10s %7.2f %7.2f %7.2f %7.2f %7.2f %7.2f\n", rule, a.cp, a.cr, a.cf1, a.op,
-                a.overall_recall, a.of1);
+std::string line_of(const std::string& rule, const Agreement& a) {
+  return format("%-10s %7.2f %7.2f %7.2f %7.2f %7.2f %7.2f %7.2f\n", rule.c_str(), a.cp, a.cr, a.cf1,
+                a.cf1_of_classes, a.op, a.overall_recall, a.of1);
 }
 
-ScoreMatrix read_scores(const std::string& path) {
-  const NpyArray array = read_npy(path);
-  require(array.shape.size() == 2, path, ": scores have two dimensions (images, classes), this array has ",
-          array.shape.size());
-  return {array.shape[0], array.shape[1], array.as<double>()};
+std::string name_of(const std::vector<std::string>& classes, size_t l) {
+  return l < classes.size() ? classes[l] : std::to_string(l);
 }
 
-struct MetricsOptions {
-  std::string scores, labels;
-  double threshold = 0;
-  bool json = false;
-};
-
-void run(const MetricsOptions& o) {
-  const ScoreMatrix scores = read_scores(o.scores);
-  const LabelMatrix labels = read_label_matrix(o.labels);
-  const Metrics m = evaluate_scores(scores, labels, o.threshold);
-  const auto [low, high] = std::minmax_element(scores.values.begin(), scores.values.end());
-  if (o.threshold == 0 && *low >= 0 && *high <= 1)
-    std::cerr << "lucida: note: all scores lie in [0, 1]; for probabilities give --threshold 0.5\n";
-  if (!o.json) {
-    std::cout << to_text(m);
-    return;
-  }
-  nlohmann::ordered_json j = {
-      {"images", scores.rows}, {"classes", scores.columns}, {"threshold", o.threshold}};
-  j.update(to_json(m));
-  std::cout << j << '\n';
+std::string number_or(const char* pattern, double value, const char* otherwise) {
+  return std::isnan(value) ? otherwise : format(pattern, value);
 }
 
 }  // namespace
 
-nlohmann::ordered_json to_json(const Metrics& m) {
-  nlohmann::ordered_json j = {{"map", m.map}, {"ap", m.ap}};
+nlohmann::ordered_json to_json(const Metrics& m, const MetricsRules& rules) {
+  nlohmann::ordered_json j = {{"map", m.map},
+                              {"map_of_present", m.map_of_present},
+                              {"map_of_both", m.map_of_both},
+                              {"ap", m.ap},
+                              {"entries", rules.entries == Entries::all ? "all" : "observed"}};
+  if (!m.group_map.empty())
+    j["groups"] = m.group_map;
   j.update(to_json(m.threshold));
-  j["top3"] = to_json(m.top3);
+  for (const TopMetrics& top : m.top) {
+    nlohmann::ordered_json& out = j["top" + std::to_string(top.k)] = to_json(top.agreement);
+    out["precision_at_k"] = top.precision;
+    out["recall_at_k"] = top.recall;
+  }
   return j;
 }
 
 std::string to_text(const Metrics& m, const std::vector<std::string>& classes) {
-  std::string text = format("mAP %.2f %%\n\n%-10s %7s %7s %7s %7s %7s %7s\n", m.map, "predicted", "CP", "CR",
-                            "CF1", "OP", "OR", "OF1");
-  text += line_of("threshold", m.threshold) + line_of("top 3", m.top3) + "\nAP per class (%)\n";
+  std::string text = format("mAP %.2f %%", m.map);
+  for (size_t g = 0; g < m.group_map.size(); ++g)
+    text += format("   G%zu %s", g + 1, number_or("%.2f", m.group_map[g], "-").c_str());
+  text += format("\n\n%-10s %7s %7s %7s %7s %7s %7s %7s\n", "predicted", "CP", "CR", "CF1", "mean F1", "OP",
+                 "OR", "OF1");
+  text += line_of("threshold", m.threshold);
+  for (const TopMetrics& top : m.top) text += line_of("top " + std::to_string(top.k), top.agreement);
+  text += "CF1 is the harmonic mean of CP and CR, mean F1 the mean of the classes' own F1.\n\n";
+  for (const TopMetrics& top : m.top)
+    text +=
+        format("top %d of an image: precision %.2f %%, recall %.2f %%\n", top.k, top.precision, top.recall);
+  text += "\nAP per class (%)\n";
   for (size_t l = 0; l < m.ap.size(); ++l)
-    text += format("  %-24s %6.2f\n", l < classes.size() ? classes[l].c_str() : std::to_string(l).c_str(),
-                   m.ap[l]);
+    text += format("  %-24s %6s\n", name_of(classes, l).c_str(), number_or("%.2f", m.ap[l], "-").c_str());
   return text;
 }
 
-void declare_metrics(CLI::App& program) {
-  auto* command =
-      program.add_subcommand("metrics", "mAP, AP per class, precision, recall and F1 from .npy files");
-  auto o = std::make_shared<MetricsOptions>();
-  command->add_option("--scores", o->scores, "N x L scores; logits, so that close scores stay apart")
-      ->required();
-  command->add_option("--labels", o->labels, "N x L labels: 1 present, anything else absent")->required();
-  command
-      ->add_option("--threshold", o->threshold,
-                   "predicted where score >= this (0: logits, 0.5: probabilities)")
-      ->capture_default_str();
-  command->add_flag("--json", o->json, "print one JSON object");
-  command->callback([o] { run(*o); });
+std::string to_csv(const Metrics& m, const MetricsRules& rules, const std::vector<std::string>& classes) {
+  std::string text = "class,group,positives,negatives,ap,precision,recall,f1\n";
+  for (size_t l = 0; l < m.classes.size(); ++l) {
+    const ClassMetrics& c = m.classes[l];
+    text +=
+        csv_field(name_of(classes, l)) + "," + (rules.groups.empty() ? "" : std::to_string(rules.groups[l]));
+    text += format(",%lld,%lld,", (long long)c.positives, (long long)c.negatives) +
+            number_or("%.6f", c.ap, "") + format(",%.6f,%.6f,%.6f\n", c.precision, c.recall, c.f1);
+  }
+  return text;
 }
 
 }  // namespace lucida

@@ -272,7 +272,8 @@ void print_times(const Conv2dSizes& z) {
 }
 
 // Not a test: build/native/test -tc='winograd: times*' --no-skip  prints the table that the rule in
-// cpu/conv2d_winograd_choice.cpp was read from, ResNet-50's layers first. Operations are those of direct sums.
+// cpu/conv2d_winograd_choice.cpp was read from, ResNet-50's layers first. Operations are those of direct
+// sums.
 TEST_CASE("winograd: times against the direct kernel" * doctest::skip()) {
   const UseThreads one(1);
   poison_new_memory(false);

@@ -249,37 +249,41 @@ double seconds(const std::function<void()>& body) {
   return double(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
-// The table that the rule in cpu/conv2d_winograd_choice.cpp was read from; not a test. Both kernels in turn,
-// one thread, the best of 7 times: build/native/test -tc='winograd: times*' --no-skip
+// A line: how many times as fast as the direct kernels. Both in turn, one thread, the best of 7.
+void print_times(const Conv2dSizes& z) {
+  const Inputs in = inputs_of(z);
+  const Tensor y = Tensor::empty(in.dy.shape()), dx = Tensor::empty(in.x.shape()),
+               dw = Tensor::empty(in.weight.shape());
+  double best[3][2];
+  for (auto& pass : best) pass[0] = pass[1] = 1e9;
+  for (int repeat = 0; repeat < 7; ++repeat)
+    for (int i : {0, 1}) {
+      const Conv2dKernels& k = i ? winograd : rung(1);
+      const auto time = [&](double& least, auto&& body) { least = std::min(least, seconds(body)); };
+      time(best[0][i], [&] { k.forward(z, in.x.data(), in.weight.data(), nullptr, y.data()); });
+      time(best[1][i], [&] { k.backward_data(z, in.dy.data(), in.weight.data(), {dx.data()}); });
+      time(best[2][i], [&] { k.backward_weight(z, in.x.data(), in.dy.data(), {dw.data()}); });
+    }
+  std::printf("%4d channels %3dx%-3d batch %2d  %6d pixels ", z.c, z.h, z.w, z.n, int(z.pixels()));
+  for (const auto& pass : best)
+    std::printf("  %5.2f (%4.0f GFLOP/s)", pass[0] / pass[1], z.flops() / pass[1] / 1e9);
+  std::printf("%s\n", winograd_pays(z) ? "  chosen" : "");
+  std::fflush(stdout);
+}
+
+// Not a test: build/native/test -tc='winograd: times*' --no-skip  prints the table that the rule in
+// cpu/conv2d_winograd_choice.cpp was read from, ResNet-50's layers first. Operations are those of direct
+// sums.
 TEST_CASE("winograd: times against the direct kernel" * doctest::skip()) {
   const UseThreads one(1);
   poison_new_memory(false);
   std::printf("times as fast as direct: forward, backward_data, backward_weight\n");
+  for (const Conv2dSizes& z : resnet50) print_times(z);
   for (int c : {16, 32, 64, 128, 256, 512})
     for (int side : {3, 5, 6, 7, 8, 14, 28, 56})
-      for (int n : {1, 2, 4, 16}) {
-        const Conv2dSizes z = sizes(n, side, side, c, c, 1);
-        if (z.flops() > 1e9)
-          continue;
-        const Inputs in = inputs_of(z);
-        const Tensor y = Tensor::empty(in.dy.shape()), dx = Tensor::empty(in.x.shape()),
-                     dw = Tensor::empty(in.weight.shape());
-        double best[3][2];
-        for (auto& pass : best) pass[0] = pass[1] = 1e9;
-        for (int repeat = 0; repeat < 7; ++repeat)
-          for (int i : {0, 1}) {
-            const Conv2dKernels& k = i ? winograd : rung(1);
-            const auto time = [&](double& least, auto&& body) { least = std::min(least, seconds(body)); };
-            time(best[0][i], [&] { k.forward(z, in.x.data(), in.weight.data(), nullptr, y.data()); });
-            time(best[1][i], [&] { k.backward_data(z, in.dy.data(), in.weight.data(), {dx.data()}); });
-            time(best[2][i], [&] { k.backward_weight(z, in.x.data(), in.dy.data(), {dw.data()}); });
-          }
-        std::printf("%4d channels %3dx%-3d batch %2d  %6d pixels ", c, side, side, n, int(z.pixels()));
-        for (const auto& pass : best)
-          std::printf("  %5.2f (%4.0f GFLOP/s)", pass[0] / pass[1], z.flops() / pass[1] / 1e9);
-        std::printf("%s\n", winograd_pays(z) ? "  chosen" : "");
-        std::fflush(stdout);
-      }
+      for (int n : {1, 2, 4, 16})
+        if (const Conv2dSizes z = sizes(n, side, side, c, c, 1); z.flops() <= 1e9)
+          print_times(z);
   poison_new_memory(true);
 }
 

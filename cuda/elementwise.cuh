@@ -63,7 +63,6 @@ struct Gradient {
 template <class P, class F, class... Values>
 __device__ P apply(const F& f, const Values&... v) {
   P result;
-#pragma unroll  // however long f is: what is indexed in a loop would lie in local memory
   for (int k = 0; k < P::size; ++k) result[k] = f(v[k]...);
   return result;
 }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <thread>
 
 #include "train/bench_shapes.h"

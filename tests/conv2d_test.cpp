@@ -136,9 +136,9 @@ TEST_CASE("conv2d: every rung equals rung 0 on whole layers, with 1, 2 and 3 thr
 }
 
 TEST_CASE("conv2d: every rung equals rung 0 on drawn sizes") {
-  const size_t count = address_sanitizer ? 30 : 100;
-  const std::vector<Case> cases = drawn_cases(int(count), 3);
-  REQUIRE(cases.size() == count);
+  const int count = address_sanitizer ? 30 : 100;
+  const std::vector<Case> cases = drawn_cases(count, 3);
+  REQUIRE(int(cases.size()) == count);
   for (size_t i = 0; i < cases.size(); ++i) {
     CAPTURE(cases[i]);
     const emulate::Order order[] = {emulate::all_orders[i % std::size(emulate::all_orders)]};

@@ -46,8 +46,10 @@ double sum_of_squares(int64_t count, const float* g) {
   });
 }
 
-void scale(int64_t count, float factor, float* g) {
-  map_elements(count, g, [=](int64_t i) { return g[i] * factor; });
+void clip(int64_t count, double limit, float* g) {
+  const float factor = clip_factor(sum_of_squares(count, g), limit);
+  if (factor != 1)
+    map_elements(count, g, [=](int64_t i) { return g[i] * factor; });
 }
 
 void blend(int64_t count, float keep, const float* w, float* average) {
@@ -59,7 +61,7 @@ void swap(int64_t count, float* a, float* b) {
                [&](int64_t begin, int64_t end) { std::swap_ranges(a + begin, a + end, b + begin); });
 }
 
-const OptimizerKernels table{sgd, adam, sum_of_squares, scale, blend, swap};
+const OptimizerKernels table{sgd, adam, sum_of_squares, clip, blend, swap};
 const Provide<OptimizerKernels> provide{{Device::cpu, 1, "vector loop, all threads", &table}};
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace lucida {
 namespace {
 
 using Step = OptimizerKernels::Step;
+constexpr int clip_threads = 256;
 
 struct Sgd {
   float lr, decay, keep, momentum;
@@ -37,10 +38,6 @@ struct Adam {
   }
 };
 
-struct Scale {
-  float factor;
-  __device__ void operator()(float& g) const { g *= factor; }
-};
 struct Blend {
   float keep;
   __device__ void operator()(float w, float& average) const { average = keep * average + (1 - keep) * w; }
@@ -59,6 +56,28 @@ struct Store {
   double* total;
   __device__ void operator()(double sum) const { *total = sum; }
 };
+struct StoreFactor {
+  double limit;
+  float* factor;
+  __device__ void operator()(double squares) const { *factor = clip_factor(squares, limit); }
+};
+
+// g *= *factor. Whether that is 1 only the device knows; the gradients are not touched then.
+__global__ void __launch_bounds__(clip_threads)
+    clip_kernel(int64_t count, bool packs, const float* factor, float* g) {
+  using P = Pack<float>;
+  const float f = *factor;
+  const int64_t i = (int64_t(blockIdx.x) * clip_threads + threadIdx.x) * P::size;
+  if (f == 1)
+    return;
+  if (packs && i + P::size <= count) {
+    P v = load_pack(g + i);
+    for (int k = 0; k < P::size; ++k) v[k] *= f;
+    store_pack(g + i, v);
+  } else {
+    for (int64_t e = i; e < i + P::size && e < count; ++e) g[e] *= f;
+  }
+}
 
 void sgd(const OptimizerOptions& o, Step s, const float* g, float* w, float* m) {
   const float keep = s.step == 1 ? 0 : o.momentum;  // the first momentum is the gradient itself
@@ -82,8 +101,14 @@ double sum_of_squares(int64_t count, const float* g) {
   return total;
 }
 
-void scale(int64_t count, float factor, float* g) {
-  update_elements("optimizer scale", count, Scale{factor}, g);
+void clip(int64_t count, double limit, float* g) {
+  const std::shared_ptr<void> memory = allocate(current_device(), sizeof(float));
+  float* factor = static_cast<float*>(memory.get());
+  sum_elements("optimizer squares", count, Square{}, StoreFactor{limit, factor}, g);
+  const unsigned blocks = unsigned(blocks_for(count, clip_threads * Pack<float>::size));
+  if (blocks > 0)
+    launch("optimizer clip", {dim3(blocks), clip_threads}, clip_kernel, count, aligned_for_packs(g), factor,
+           g);
 }
 void blend(int64_t count, float keep, const float* w, float* average) {
   update_elements("optimizer blend", count, Blend{keep}, w, average);
@@ -92,7 +117,7 @@ void swap(int64_t count, float* a, float* b) {
   update_elements("optimizer swap", count, Swap{}, a, b);
 }
 
-const OptimizerKernels table{sgd, adam, sum_of_squares, scale, blend, swap};
+const OptimizerKernels table{sgd, adam, sum_of_squares, clip, blend, swap};
 const Provide<OptimizerKernels> provide{{this_device, 1, "16 bytes a lane", &table}};
 
 }  // namespace

@@ -8,32 +8,30 @@
 namespace lucida {
 namespace {
 
-StoredTensor flat(const Tensor& t) {
-  return StoredTensor::from({t.count()}, t.to_host());
+StoredTensor stored(const ParameterArena& arena, const Tensor& like_it) {
+  return StoredTensor::from({like_it.count()}, arena.in_model_order(like_it.to_host()));
 }
 
-void restore(const Safetensors& state, const std::string& file, const std::string& name, const Tensor& into) {
+void restore(const Safetensors& state, const std::string& file, const std::string& name,
+             const ParameterArena& arena, const Tensor& into) {
   const std::vector<float> values = state.at(name, file).floats();
   require(int64_t(values.size()) == into.count(), file, ": '", name, "' has ", values.size(),
           " values, this model has ", into.count(), " trainable ones: was it frozen differently?");
-  copy_memory(into.data(), into.device(), values.data(), Device{}, values.size() * sizeof(float));
+  copy_memory(into.data(), into.device(), arena.in_block_order(values).data(), Device{},
+              values.size() * sizeof(float));
 }
 
-// Calls f(first, count, options) for each run of neighbouring segments that are updated alike; without any
-// decay a whole backbone is one. Padding between segments is zero in weight and gradient and stays zero.
-template <class F>
-void each_run(const ParameterArena& arena, bool any_decay, F f) {
-  const auto& segments = arena.segments();
-  const auto options = [&](size_t i) {
-    return ParameterOptions{segments[i].options.lr_scale, any_decay && segments[i].options.decay};
-  };
-  for (size_t i = 0; i < segments.size();) {
-    size_t j = i + 1;
-    while (j < segments.size() && options(j) == options(i)) ++j;
-    const int64_t end = j < segments.size() ? segments[j].first : arena.count();
-    f(segments[i].first, end - segments[i].first, options(i));
-    i = j;
+// Without decay, runs that differ in nothing else are one.
+std::vector<ParameterArena::Run> runs_of(const ParameterArena& arena, bool any_decay) {
+  std::vector<ParameterArena::Run> runs;
+  for (ParameterArena::Run run : arena.runs()) {
+    run.options.decay &= any_decay;
+    if (!runs.empty() && runs.back().options == run.options)
+      runs.back().count += run.count;
+    else
+      runs.push_back(run);
   }
+  return runs;
 }
 
 }  // namespace
@@ -65,28 +63,28 @@ void Optimizer::step(double lr) {
   const auto& kernels = kernels_for<OptimizerKernels>(arena_.values().device());
   const float* g = arena_.gradients().data();
   float* w = arena_.values().data();
-  each_run(arena_, options_.weight_decay != 0, [&](int64_t first, int64_t count, ParameterOptions p) {
+  for (const auto& [first, count, p] : runs_of(arena_, options_.weight_decay != 0)) {
     const float decay = p.decay ? options_.weight_decay : 0.0f;
     const OptimizerKernels::Step s{count, float(lr * double(p.lr_scale)), decay, steps_};
     if (options_.kind == OptimizerOptions::sgd)
       kernels.sgd(options_, s, g + first, w + first, first_.data() + first);
     else
       kernels.adam(options_, s, g + first, w + first, first_.data() + first, second_.data() + first);
-  });
+  }
 }
 
 void Optimizer::save(Safetensors& state) const {
-  state.tensors["optimizer.first_moment"] = flat(first_);
+  state.tensors["optimizer.first_moment"] = stored(arena_, first_);
   if (second_.defined())
-    state.tensors["optimizer.second_moment"] = flat(second_);
+    state.tensors["optimizer.second_moment"] = stored(arena_, second_);
   const std::vector<int64_t> steps = {steps_};
   state.tensors["optimizer.steps"] = StoredTensor::from({1}, steps);
 }
 
 void Optimizer::load(const Safetensors& state, const std::string& file) {
-  restore(state, file, "optimizer.first_moment", first_);
+  restore(state, file, "optimizer.first_moment", arena_, first_);
   if (second_.defined())
-    restore(state, file, "optimizer.second_moment", second_);
+    restore(state, file, "optimizer.second_moment", arena_, second_);
   steps_ = state.at("optimizer.steps", file).integers().at(0);
 }
 
@@ -95,14 +93,10 @@ double gradient_norm(const ParameterArena& arena) {
   return std::sqrt(kernels.sum_of_squares(arena.count(), arena.gradients().data()));
 }
 
-double clip_gradients(ParameterArena& arena, double limit) {
+void clip_gradients(ParameterArena& arena, double limit) {
   arena.finish_gradients();
-  const double norm = gradient_norm(arena);
-  if (norm > limit) {
-    const auto& kernels = kernels_for<OptimizerKernels>(arena.gradients().device());
-    kernels.scale(arena.count(), float(limit / (norm + 1e-6)), arena.gradients().data());
-  }
-  return norm;
+  const auto& kernels = kernels_for<OptimizerKernels>(arena.gradients().device());
+  kernels.clip(arena.count(), limit, arena.gradients().data());
 }
 
 WeightAverage::WeightAverage(ParameterArena& arena, float decay) : arena_(arena), decay_(decay) {
@@ -121,11 +115,11 @@ void WeightAverage::swap() {
 }
 
 void WeightAverage::save(Safetensors& state) const {
-  state.tensors["average.weights"] = flat(average_);
+  state.tensors["average.weights"] = stored(arena_, average_);
 }
 
 void WeightAverage::load(const Safetensors& state, const std::string& file) {
-  restore(state, file, "average.weights", average_);
+  restore(state, file, "average.weights", arena_, average_);
 }
 
 }  // namespace lucida

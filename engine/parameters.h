@@ -3,8 +3,8 @@
 // A layer is a plain struct; its visit() lists its tensors and its children. That one list serves the
 // optimizer, checkpoints, the table of `lucida info`, freezing and the counting of parameters.
 //
-// All trainable parameters lie in one flat block and their gradients in another of the same layout, so that
-// the optimizer is one kernel, clipping one norm and a checkpoint of the moments one write.
+// All trainable parameters lie in one flat block and their gradients in another of the same layout, those
+// that share their options side by side: an update is a kernel or two, clipping one norm.
 #pragma once
 #include <functional>
 #include <string>
@@ -70,6 +70,11 @@ class ParameterArena {
     ParameterOptions options;
     Tensor parameter;
   };
+  // Neighbours that share their options. Padding between them is zero in weight and gradient and stays zero.
+  struct Run {
+    int64_t first, count;
+    ParameterOptions options;
+  };
 
   // Moves every tensor that wants a gradient (and is no buffer) into the flat block on `device`, and all
   // others to that device; the model's handles are re-pointed there.
@@ -81,13 +86,23 @@ class ParameterArena {
   // Zeroes the gradient of every parameter that backward did not reach. Call before clipping or an update.
   void finish_gradients();
 
-  const std::vector<Segment>& segments() const { return segments_; }
+  const std::vector<Segment>& segments() const { return segments_; }  // in the model's order
+  const std::vector<Run>& runs() const { return runs_; }              // all of the block, from its beginning
+
+  // What is laid out like the block <-> the segments in the model's order, each padded as in the block: for
+  // files, which do not depend on the layout then.
+  std::vector<float> in_model_order(const std::vector<float>& block) const;
+  std::vector<float> in_block_order(const std::vector<float>& segments) const;
+
   const Tensor& values() const { return values_; }
   const Tensor& gradients() const { return gradients_; }
   int64_t count() const { return values_.count(); }  // padding included
 
  private:
+  int64_t lay_out();
+
   std::vector<Segment> segments_;
+  std::vector<Run> runs_;
   Tensor values_, gradients_;
 };
 

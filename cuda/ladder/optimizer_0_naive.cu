@@ -53,9 +53,9 @@ __global__ void total_kernel(double* partial) {
   for (int i = 1; i < sum_blocks * threads; ++i) partial[0] += partial[i];
 }
 
-__global__ void scale_kernel(int64_t count, float factor, float* g) {
+__global__ void clip_kernel(int64_t count, double limit, const double* squares, float* g) {
   if (const int64_t i = my_index(); i < count)
-    g[i] *= factor;
+    g[i] *= clip_factor(*squares, limit);
 }
 __global__ void blend_kernel(int64_t count, float keep, const float* w, float* average) {
   if (const int64_t i = my_index(); i < count)
@@ -78,18 +78,21 @@ void adam(const OptimizerOptions& o, Step s, const float* g, float* w, float* m,
   const AdamCorrection c(o, s);
   launch("optimizer adam", one_thread_each(s.count), adam_kernel, s, o, c.rate, c.root, g, w, m, v);
 }
+std::shared_ptr<double> squares_on_device(int64_t count, const float* g) {
+  const auto memory = allocate(current_device(), sum_blocks * threads * sizeof(double));
+  const auto sums = std::static_pointer_cast<double>(memory);
+  launch("optimizer squares", {dim3(sum_blocks), threads}, squares_kernel, count, g, sums.get());
+  launch("optimizer squares", {dim3(1), dim3(1)}, total_kernel, sums.get());
+  return sums;
+}
 double sum_of_squares(int64_t count, const float* g) {
-  const Device device = current_device();
-  const std::shared_ptr<void> partial = allocate(device, sum_blocks * threads * sizeof(double));
-  double* const sums = static_cast<double*>(partial.get());
-  launch("optimizer squares", {dim3(sum_blocks), threads}, squares_kernel, count, g, sums);
-  launch("optimizer squares", {dim3(1), dim3(1)}, total_kernel, sums);
   double total = 0;
-  copy_memory(&total, Device{}, sums, device, sizeof total);
+  copy_memory(&total, Device{}, squares_on_device(count, g).get(), current_device(), sizeof total);
   return total;
 }
-void scale(int64_t count, float factor, float* g) {
-  launch("optimizer scale", one_thread_each(count), scale_kernel, count, factor, g);
+void clip(int64_t count, double limit, float* g) {
+  const std::shared_ptr<double> squares = squares_on_device(count, g);
+  launch("optimizer clip", one_thread_each(count), clip_kernel, count, limit, squares.get(), g);
 }
 void blend(int64_t count, float keep, const float* w, float* average) {
   launch("optimizer blend", one_thread_each(count), blend_kernel, count, keep, w, average);
@@ -98,7 +101,7 @@ void swap(int64_t count, float* a, float* b) {
   launch("optimizer swap", one_thread_each(count), swap_kernel, count, a, b);
 }
 
-const OptimizerKernels table{sgd, adam, sum_of_squares, scale, blend, swap};
+const OptimizerKernels table{sgd, adam, sum_of_squares, clip, blend, swap};
 const Provide<OptimizerKernels> provide{{this_device, 0, "one thread a parameter", &table}};
 
 }  // namespace

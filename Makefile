@@ -27,7 +27,7 @@ B        := build/$(ARCH)$(if $(SANITIZE),-$(SANITIZE))
 MAKEFLAGS += --no-print-directory
 
 WARNINGS := -Wall -Wextra -Wshadow -Wno-restrict # g++ 12 warns of overlaps inside std::string that cannot be
-OPTIMISE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE),-O3)
+OPTIMISE := $(if $(SANITIZE),-O2 -fno-omit-frame-pointer -fsanitize=$(SANITIZE),-O3)
 OPTIMISE += $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=all)
 FLAGS     = -std=c++20 $(OPTIMISE) -g1 -march=$(ARCH) -fopenmp $(WARNINGS) -MMD -MP -I. -isystem /usr/include/stb \
             $(CXXFLAGS)
@@ -79,7 +79,7 @@ $(B)/%.o: %.cpp
 	@mkdir -p $(@D)
 	@echo "c++   $<"
 	@$(CXX) $(FLAGS) -DLUCIDA_ARCH='"$(ARCH)"' -c $< -o $@
-$(B)/%.emulated.o: OPTIMISE += -Wno-unknown-pragmas -fno-strict-aliasing # 16 bytes are read as float4
+$(B)/%.emulated.o: OPTIMISE += $(if $(SANITIZE),-O1) -Wno-unknown-pragmas -fno-strict-aliasing # 16 bytes read as float4
 $(B)/%.emulated.o: %.cu
 	@mkdir -p $(@D)
 	@echo "emul  $<"

@@ -170,7 +170,8 @@ void normalize(Sizes z, const float* x, const float* scale, const float* shift, 
        {normalize_as<false, true, false>, normalize_as<false, true, true>}},
       {{normalize_as<true, false, false>, normalize_as<true, false, true>},
        {normalize_as<true, true, false>, normalize_as<true, true, true>}}};
-  kernels[skip != nullptr][relu][streams(z, y)](z, x, scale, shift, skip, y);
+  const bool stream = y != x && y != skip && streams(z, y);  // what was just read lies in the caches
+  kernels[skip != nullptr][relu][stream](z, x, scale, shift, skip, y);
 }
 
 enum class Mask { none, y, x };
@@ -242,7 +243,7 @@ void put_gradient(Part part, GradSlot slot, int64_t i, Vec v) {
     put<Stream>(part, slot.data + i, v);
 }
 
-template <Mask M, bool Stream>
+template <Mask M, bool Stream, bool InPlace>
 void apply_as(Sizes z, const float* x, ReluMask mask, const float* dy, const float* a, const float* b,
               const float* c, GradSlot dx, GradSlot dskip) {
   every_row(z, [&](int64_t row) {
@@ -250,7 +251,7 @@ void apply_as(Sizes z, const float* x, ReluMask mask, const float* dy, const flo
       const int64_t i = row + ch;
       const Vec g = masked<M>(part, mask, x, dy, i, ch);
       if (dx)
-        put_gradient<Stream>(
+        put_gradient<Stream && !InPlace>(
             part, dx, i, part.load(a + ch) * g + (part.load(b + ch) * part.load(x + i) + part.load(c + ch)));
       if (dskip)
         put_gradient<Stream>(part, dskip, i, g);
@@ -262,7 +263,9 @@ void apply(Sizes z, const float* x, ReluMask mask, const float* dy, const float*
            const float* c, GradSlot dx, GradSlot dskip) {
   const bool stream = streams(z, dx.data) && streams(z, dskip.data);
   with_mask(mask, [&](auto kind) {
-    const auto kernel = stream ? apply_as<kind, true> : apply_as<kind, false>;
+    const auto kernel = !stream         ? apply_as<kind, false, false>
+                        : dx.data == dy ? apply_as<kind, true, true>  // no line is read for a store alone
+                                        : apply_as<kind, true, false>;
     kernel(z, x, mask, dy, a, b, c, dx, dskip);
   });
 }

@@ -14,6 +14,9 @@
 //                 . 2 . 2 . 2
 //
 // Read next: cpu/conv2d_taps.h, cpu/gemm.cpp, cpu/conv2d_weight.cpp, tests/conv2d_test.cpp
+#include "cpu/conv2d.h"
+
+#include "cpu/conv2d_forward.h"
 #include "cpu/conv2d_taps.h"
 #include "cpu/conv2d_weight.h"
 #include "cpu/gemm.h"
@@ -35,25 +38,32 @@ void pad_row(const Conv2dSizes& z, const float* x, int64_t n, int h, float* to) 
   std::fill(to + edge + row, to + 2 * edge + row, 0.0f);
 }
 
-std::shared_ptr<void> padded_copy(const Conv2dSizes& z, const float* x) {
+void pad(const Conv2dSizes& z, const float* x, float* copy) {
   const int height = z.h + 2 * z.pad;
   const int64_t row = int64_t{z.w + 2 * z.pad} * z.c;
-  const MemoryLabel label("conv2d padded input");
-  auto memory = allocate(Device{}, size_t(z.n * height * row) * sizeof(float));
-  float* copy = static_cast<float*>(memory.get());
   parallel_for(int64_t{z.n} * height, 8, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) pad_row(z, x, i / height, int(i % height) - z.pad, copy + i * row);
   });
-  return memory;
 }
 
 }  // namespace
 
-ImageTaps::ImageTaps(const Conv2dSizes& z, const float* x)
+int64_t ImageTaps::padded_floats(const Conv2dSizes& z) {
+  const bool copies = z.c <= few_channels && z.s > 1 && z.dilation == 1;
+  return copies ? int64_t{z.n} * (z.h + 2 * z.pad) * (z.w + 2 * z.pad) * z.c : 0;
+}
+
+ImageTaps::ImageTaps(const Conv2dSizes& z, const float* x, float* room)
     : grid{z.out_h(), z.out_w(), x, z.h, z.w, z.c, z.stride, {}, {}}, depth(z.c) {
-  if (z.c <= few_channels && z.s > 1 && z.dilation == 1) {
-    copy = padded_copy(z, x);
-    grid.image = static_cast<const float*>(copy.get());
+  if (const int64_t floats = padded_floats(z)) {
+    if (x && !room) {
+      const MemoryLabel label("conv2d padded input", Holds::workspaces);
+      copy = allocate(Device{}, size_t(floats) * sizeof(float));
+      room = static_cast<float*>(copy.get());
+    }
+    if (x)
+      pad(z, x, room);
+    grid.image = room;
     grid.height += 2 * z.pad;
     grid.width += 2 * z.pad;
     depth = z.s * z.c;
@@ -102,23 +112,33 @@ bool leaves_caches(const float* c, int64_t rows, int columns) {
          simd::aligned(c);
 }
 
-void forward(const Conv2dSizes& z, const float* x, const float* weight, const float* bias, float* y) {
-  const ImageTaps image(z, x);
+}  // namespace
+
+IndirectProduct forward_product(const Conv2dSizes& z, const ImageTaps& image, const float* weight,
+                                const float* bias, float* y) {
   const TapGrid& grid = image.grid;
   const int64_t filter = int64_t{z.r} * z.s * z.c;
   IndirectProduct product{z.pixels(), z.k, grid.count(), image.depth, bias, false, false, {}, {}};
   product.past_caches = leaves_caches(y, product.rows, z.k);
-  product.addresses = [&](int64_t first, int64_t count, int64_t stride, const float** a, float** c) {
+  product.addresses = [z, &grid, y](int64_t first, int64_t count, int64_t stride, const float** a,
+                                    float** c) {
     grid.addresses(first, count, stride, a);
     for (int t = 0; t < grid.count(); ++t) repeat_last(a + t * stride, count, stride);
     for (int64_t i = 0; i < count; ++i) c[i] = y + (first + i) * z.k;
     repeat_last(c, count, stride);
   };
-  product.pack = [&](const Segment& s, int column, int width, float* packed) {
-    const float* from = weight + column * filter + int64_t{s.tap} * image.depth + s.offset;
+  product.pack = [=, depth = image.depth](const Segment& s, int column, int width, float* packed) {
+    const float* from = weight + column * filter + int64_t{s.tap} * depth + s.offset;
     pack_transposed(from, filter, std::min(width, z.k - column), s.length, width, packed);
   };
-  multiply(product);
+  return product;
+}
+
+namespace {
+
+void forward(const Conv2dSizes& z, const float* x, const float* weight, const float* bias, float* y) {
+  const ImageTaps image(z, x);
+  multiply(forward_product(z, image, weight, bias, y));
 }
 
 // One stride phase of backward_data: the pixels of dx at (row + stride*i, column + stride*j).
@@ -205,9 +225,14 @@ void backward_bias(const Conv2dSizes& z, const float* dy, GradSlot dbias) {
   }
 }
 
-constexpr Conv2dKernels table{forward, backward_data, conv2d_backward_weight, backward_bias};
+}  // namespace
+
+constexpr Conv2dKernels direct_conv2d{forward, backward_data, conv2d_backward_weight, backward_bias};
+
+namespace {
+
 const Provide<Conv2dKernels> provide{
-    {Device::cpu, 1, "matrix products over addresses, tiles in registers, all threads", &table}};
+    {Device::cpu, 1, "matrix products over addresses, tiles in registers, all threads", &direct_conv2d}};
 
 }  // namespace
 }  // namespace lucida

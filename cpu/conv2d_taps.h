@@ -73,10 +73,12 @@ struct TapGrid {
 // written out makes the s*c floats of a kernel row neighbours: one tap with many channels instead of s taps
 // with few. `depth` is the number of floats a tap reads.
 struct ImageTaps {
-  ImageTaps(const Conv2dSizes&, const float* x);
+  // `room` for padded_floats(); null: allocated here. Without x only taps and depth count.
+  ImageTaps(const Conv2dSizes&, const float* x, float* room = nullptr);
+  static int64_t padded_floats(const Conv2dSizes&);  // 0 where no copy is made
   TapGrid grid;
   int depth;
-  std::shared_ptr<void> copy;  // the padded copy, where one was made
+  std::shared_ptr<void> copy;  // the padded copy, where it was allocated
 };
 
 // A panel of backward_weight: `count` columns (r,s,c) from `column`, `width` floats a row.

@@ -231,22 +231,21 @@ struct Task {
   }
 };
 
-// dw += the partial sums of the other shares, in order.
-void add_shares(const float* partial, int64_t shares, int64_t size, float* dw) {
+}  // namespace
+
+void add_partial_gradients(const float* partial, int64_t shares, int64_t size, float* dw) {
   parallel_for(size, 4096, [=](int64_t begin, int64_t end) {
     for (int64_t s = 1; s < shares; ++s)
       for (int64_t i = begin; i < end; ++i) dw[i] += partial[(s - 1) * size + i];
   });
 }
 
-}  // namespace
-
 void conv2d_backward_weight(const Conv2dSizes& z, const float* x, const float* dy, GradSlot dweight) {
   const ImageTaps image(z, x);
   const int columns = image.grid.count() * image.depth;
   const int64_t size = int64_t{z.k} * columns, pixels = z.pixels();
   const Plan plan = plan_for(z.k, columns, pixels);
-  const MemoryLabel label("conv2d partial weight gradients");
+  const MemoryLabel label("conv2d partial weight gradients", Holds::workspaces);
   const auto memory = allocate(Device{}, size_t((plan.shares - 1) * size) * sizeof(float));
   float* partial = static_cast<float*>(memory.get());
   const int64_t tiles = (z.k + tile_rows - 1) / tile_rows;
@@ -264,7 +263,7 @@ void conv2d_backward_weight(const Conv2dSizes& z, const float* x, const float* d
                     share == 0 && dweight.accumulate};
     task.run(pixels * share / plan.shares, pixels * (share + 1) / plan.shares);
   });
-  add_shares(partial, plan.shares, size, dweight.data);
+  add_partial_gradients(partial, plan.shares, size, dweight.data);
 }
 
 }  // namespace lucida

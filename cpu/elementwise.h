@@ -8,7 +8,7 @@ namespace lucida {
 
 inline constexpr int64_t elements_a_thread = 16384;  // below this a second thread costs more than it saves
 
-// y[i] = f(i) for all i. y must not overlap what f reads.
+// y[i] = f(i) for all i. f may read y[i], but no other part of y.
 template <class T, class F>
 void map_elements(int64_t count, T* y, F f) {
   parallel_for(count, elements_a_thread, [&](int64_t begin, int64_t end) {

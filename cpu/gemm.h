@@ -33,9 +33,18 @@ struct IndirectProduct {
   std::function<void(int64_t first, int64_t count, int64_t stride, const float** a, float** c)> addresses;
   // B's rows of one segment, `width` columns from `column`, to packed[k * width]; columns past the end are 0.
   std::function<void(const Segment&, int column, int width, float* packed)> pack;
+  // Inference: all of B as pack_all() left it, and what is done to a finished sum. `add` is laid out like C
+  // would be without gaps, [rows][columns].
+  const float* packed = nullptr;
+  const float* add = nullptr;
+  bool relu = false;
 };
 
 void multiply(const IndirectProduct&);
+
+// B of all chunks and panels, one behind the other.
+int64_t packed_floats(const IndirectProduct&);
+void pack_all(const IndirectProduct&, float* packed);
 
 // Columns [column, column + width) of a panel that begins at `column`: whole vectors, at most tile_width.
 inline int panel_width(int columns, int column) {

@@ -46,6 +46,9 @@ struct TileProduct {
   float* const* c;  // addresses of the rows
   int64_t column;
   bool past_caches = false;  // store c by store_past_caches()
+  // What is done to a finished sum on its way to c:
+  const float* const* add = nullptr;  // addresses of rows that are added, at `column` like c
+  bool relu = false;
 };
 
 // One k. A function instead of a lambda that is called twice: sum stays in registers.
@@ -78,6 +81,12 @@ template <int Rows, int Vectors>
     for (int64_t k = 0; k != end; k += step, b += Vectors * lanes)
       multiply_step<Rows, Vectors>(sum, row, k, b);
   }
+  if (t.add)
+    unrolled<Rows>([&](auto r) {
+      unrolled<Vectors>([&](auto v) { sum[r][v] += load(t.add[r] + t.column + v * lanes); });
+    });
+  if (t.relu)
+    unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { sum[r][v] = max(sum[r][v], Vec{}); }); });
   const auto put = [&](auto write) {
     unrolled<Rows>(
         [&](auto r) { unrolled<Vectors>([&](auto v) { write(t.c[r] + t.column + v * lanes, sum[r][v]); }); });

@@ -6,12 +6,48 @@
 //             epilogue and address arithmetic included (28 x 28, 128 -> 128, 3 x 3; 2026-11-25)
 //   weak spot fewer than 4 aligned channels (the 3 of an image): copies of 4 bytes, 32 a tile
 #include "cuda/conv2d_passes.cuh"
+#include "cuda/conv2d_stem.h"
 
 namespace lucida {
 namespace {
 
-const Provide<Conv2dKernels> provide{{this_device, 3, "implicit GEMM, three buffers filled by cp.async",
-                                      &gemm::conv2d_table<gemm::Multistage>}};
+void backward_weight(const Conv2dSizes& z, const float* x, const float* dy, GradSlot dweight) {
+  if (stem::weight_here(z, DType::f32))
+    stem::backward_weight(z, x, dy, dweight);
+  else
+    gemm::conv2d_backward_weight<gemm::Multistage>(z, x, dy, dweight);
+}
+
+constexpr Conv2dKernels table{gemm::conv2d_forward<gemm::Multistage>,
+                              gemm::conv2d_backward_data<gemm::Multistage>, backward_weight,
+                              gemm::conv2d_backward_bias};
+const Provide<Conv2dKernels> provide{
+    {this_device, 3, "implicit GEMM, three buffers filled by cp.async", &table}};
 
 }  // namespace
+
+double gemm::executed_flops(const Conv2dSizes& z, tensor::Pass pass) {
+  using tensor::Pass;
+  if (pass == Pass::weight && stem::weight_here(z, DType::f32))
+    return stem::weight_flops(z, 1, DType::f32);
+  const bool by_quads = z.c % 4 == 0 && (pass == Pass::forward || z.k % 4 == 0);
+  const int64_t window = z.r * z.s * z.c;
+  const auto flops = [pass](tensor::TileSize tile, int64_t rows, int64_t columns, int64_t k) {
+    return 2 * tile.executed(rows, columns) * double(tensor::rounded_up(k, pass == Pass::weight ? depth : 4));
+  };
+  const auto whole = [&](int64_t rows, int64_t columns, int64_t k) {
+    return flops(by_quads ? tile_for(rows, columns, true) : smallest, rows, columns, k);
+  };
+  if (pass == Pass::forward)
+    return whole(z.pixels(), z.k, window);
+  if (pass == Pass::weight)
+    return whole(z.k, window, z.pixels());
+  const ConvBackwardData p(z, nullptr, nullptr);
+  const tensor::TileSize tile = by_quads ? tile_for(p.rows, p.columns, false) : smallest;
+  double sum = 0;
+  for (const tensor::Phase& phase : tensor::data_product(z, z.k, depth).phases)
+    sum += flops(tile, phase.rows, z.c, int64_t{phase.taps()} * z.k);
+  return sum;
+}
+
 }  // namespace lucida

@@ -12,6 +12,7 @@
 //   weak spot mma.sync reaches about 2/3 of an H100's peak, for shared memory feeds both operands; the rest
 //             needs wgmma.
 #include "cuda/column_sums.cuh"
+#include "cuda/conv2d_stem.h"
 #include "cuda/conv2d_tensor_gather.cuh"
 #include "cuda/tensor_operands.cuh"
 
@@ -125,6 +126,8 @@ Conv2dSizes of_unfolded(const Tensor& rows, int k) {
 template <class T>
 void conv2d_forward(const Conv2dSizes& z, const T* x, const T* weight, const float* bias, T* y) {
   const GradSlotOf<T> out{y, false};
+  if (stem::forward_here(z, dtype_of<T>))
+    return stem_forward(z, x, weight, bias, y);
   if (!unfold_first(z))
     return product(z, x, weight, bias, out);
   const Tensor rows = unfolded(z, false, x);
@@ -148,6 +151,8 @@ void conv2d_backward_data(const Conv2dSizes& z, const T* dy, const T* weight, Gr
 
 template <class T>
 void conv2d_backward_weight(const Conv2dSizes& z, const T* x, const T* dy, GradSlot dweight) {
+  if (stem::weight_here(z, dtype_of<T>))
+    return stem_weight(z, x, dy, dweight);
   if (!unfold_first(z))
     return weight_product(z, x, dy, dweight);
   const Tensor rows = unfolded(z, false, x);

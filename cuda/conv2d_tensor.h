@@ -8,6 +8,7 @@
 //             cuda/conv2d_tensor_gather.cuh forward and backward_data, one kernel
 //             cuda/conv2d_tensor_weight.cuh backward_weight
 //             cuda/tensor_store.cuh         how results leave
+//             cuda/conv2d_stem.h            few channels, like the 3 of an image
 //             tests/conv2d_tensor_test.cpp
 #pragma once
 #include <algorithm>
@@ -144,5 +145,11 @@ void conv2d_backward_bias(const Conv2dSizes&, const T* dy, GradSlot dbias);
 // backward_weight of kernels whose taps fit into a mask (cuda/conv2d_tensor_weight.cu).
 template <class T>
 void weight_product(const Conv2dSizes&, const T* x, const T* dy, GradSlot dweight);
+
+// forward and backward_weight of few channels (cuda/conv2d_stem.h says which and how).
+template <class T>
+void stem_forward(const Conv2dSizes&, const T* x, const T* weight, const float* bias, T* y);
+template <class T>
+void stem_weight(const Conv2dSizes&, const T* x, const T* dy, GradSlot dweight);
 
 }  // namespace lucida::tensor

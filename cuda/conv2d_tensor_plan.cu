@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "cuda/conv2d_tensor.h"
+#include "cuda/conv2d_stem.h"
 
 namespace lucida::tensor {
 namespace {
@@ -94,6 +94,10 @@ double executed_flops(const Conv2dSizes& z, Pass pass, DType type) {
   const auto product = [&](int64_t rows, int64_t columns, int64_t depth, int sizes) {
     return 2 * tile_for(rows, columns, sizes).executed(rows, columns) * double(rounded_up(depth, tile_depth));
   };
+  if (pass == Pass::forward && stem::forward_here(z, type))
+    return stem::forward_flops(z, type);
+  if (pass == Pass::weight && stem::weight_here(z, type))
+    return stem::weight_flops(z, 2 * chunk, type);
   if (pass == Pass::forward)
     return product(z.pixels(), z.k, z.r * z.s * channels, gather_sizes);
   if (pass == Pass::weight)

@@ -49,16 +49,16 @@ void multiply_matrices(const Lanes& lanes, const float (&a)[16][K], const float 
     for (int i = 0; i < 4; ++i) lanes.call<MultiplyCall>(lane).d[i] = d[row(lane, i)][column(lane, i)];
 }
 
-template <float (*Widen)(uint16_t)>
+template <float (*Widen)(uint16_t), int K>
 void multiply_16_bits(const Lanes& lanes) {
-  float a[16][16], b[16][8];
+  float a[16][K], b[K][8];
   for (int lane = 0; lane < 32; ++lane) {
     const int g = lane / 4, t = lane % 4;
     const MultiplyCall& call = lanes.call<MultiplyCall>(lane);
     for (int half = 0; half < 2; ++half) {
       const auto element = [half](unsigned r) { return Widen(uint16_t(r >> 16 * half)); };
-      for (int i = 0; i < 4; ++i) a[g + i % 2 * 8][2 * t + half + i / 2 * 8] = element(call.a[i]);
-      for (int i = 0; i < 2; ++i) b[2 * t + half + i * 8][g] = element(call.b[i]);
+      for (int i = 0; i < K / 4; ++i) a[g + i % 2 * 8][2 * t + half + i / 2 * 8] = element(call.a[i]);
+      for (int i = 0; i < K / 8; ++i) b[2 * t + half + i * 8][g] = element(call.b[i]);
     }
   }
   multiply_matrices(lanes, a, b);
@@ -82,8 +82,9 @@ const WarpOperation load_x2{"ldmatrix_x2", load_work<2, false>, true};
 const WarpOperation load_x2_transposed{"ldmatrix_x2_transposed", load_work<2, true>, true};
 const WarpOperation load_x4{"ldmatrix_x4", load_work<4, false>, true};
 const WarpOperation load_x4_transposed{"ldmatrix_x4_transposed", load_work<4, true>, true};
-const WarpOperation multiply_bf16{"mma_bf16", multiply_16_bits<float_from_bf16>, true};
-const WarpOperation multiply_f16{"mma_f16", multiply_16_bits<float_from_f16>, true};
+const WarpOperation multiply_bf16{"mma_bf16", multiply_16_bits<float_from_bf16, 16>, true};
+const WarpOperation multiply_bf16_k8{"mma_bf16_k8", multiply_16_bits<float_from_bf16, 8>, true};
+const WarpOperation multiply_f16{"mma_f16", multiply_16_bits<float_from_f16, 16>, true};
 const WarpOperation multiply_tf32{"mma_tf32", multiply_19_bits, true};
 
 void load_matrices(const WarpOperation& operation, unsigned* r, const void* row, Place at) {

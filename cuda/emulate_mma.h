@@ -13,7 +13,7 @@ void copy_async(const char* name, void* shared, const void* global, size_t bytes
 void load_matrices(const WarpOperation&, unsigned* r, const void* row, Place);
 void multiply(const WarpOperation&, float* d, const unsigned* a, const unsigned* b, Place);
 extern const WarpOperation load_x2, load_x2_transposed, load_x4, load_x4_transposed;
-extern const WarpOperation multiply_bf16, multiply_f16, multiply_tf32;
+extern const WarpOperation multiply_bf16, multiply_bf16_k8, multiply_f16, multiply_tf32;
 
 }  // namespace emulate
 
@@ -46,6 +46,9 @@ inline void ldmatrix_x2_transposed(unsigned (&r)[2], const void* row, emulate::P
 
 inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], emulate::Place at = {}) {
   emulate::multiply(emulate::multiply_bf16, d, a, b, at);
+}
+inline void mma_bf16_k8(float (&d)[4], const unsigned (&a)[2], unsigned b, emulate::Place at = {}) {
+  emulate::multiply(emulate::multiply_bf16_k8, d, a, &b, at);
 }
 inline void mma_f16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], emulate::Place at = {}) {
   emulate::multiply(emulate::multiply_f16, d, a, b, at);

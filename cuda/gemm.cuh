@@ -139,14 +139,14 @@ __device__ void multiply_4(const float* a, const float* b, float (&sum)[8][8]) {
   }
 }
 
-// One tile of k.
+// One tile of k; the last one ends with the quad of k's last.
 template <class T, Run a_run, Run b_run>
-__device__ void multiply(const float* a_tile, const float* b_tile, float (&sum)[8][8]) {
+__device__ void multiply(const float* a_tile, const float* b_tile, int end, float (&sum)[8][8]) {
   const Position<T> at;
   const float* a = a_tile + Layout<a_run, T::rows>::at(at.row, 0);
   const float* b = b_tile + Layout<b_run, T::columns>::at(at.column, 0);
 #pragma unroll 1
-  for (int k = 0; k < depth; k += 4)
+  for (int k = 0; k < end; k += 4)
     multiply_4<T, a_run, b_run>(a + Layout<a_run, T::rows>::at(0, k), b + Layout<b_run, T::columns>::at(0, k),
                                 sum);
 }
@@ -194,7 +194,7 @@ struct Multistage {
   }
 
   template <class T, class A, class B>
-  __device__ static void run(A& a, B& b, int first, int tiles, float (&sum)[8][8]) {
+  __device__ static void run(A& a, B& b, int first, int tiles, int last_end, float (&sum)[8][8]) {
     constexpr int a_floats = Layout<A::Where::run, T::rows>::floats;
     constexpr int floats = a_floats + Layout<B::Where::run, T::columns>::floats;
     float* shared = dynamic_shared<float>();
@@ -215,7 +215,8 @@ struct Multistage {
         fetch(b, fetched * depth, writing + a_floats);
       }
       cp_async_commit();
-      multiply<T, A::Where::run, B::Where::run>(reading, reading + a_floats, sum);
+      multiply<T, A::Where::run, B::Where::run>(reading, reading + a_floats, tiles == 1 ? last_end : depth,
+                                                sum);
       reading = reading == last ? shared : reading + floats;
     }
   }

@@ -14,6 +14,7 @@
 
 #include "cuda/element.cuh"
 #include "cuda/gemm.cuh"
+#include "cuda/gemm_tile.h"
 
 namespace lucida::gemm {
 
@@ -154,7 +155,11 @@ __global__ void __launch_bounds__(T::threads, T::blocks_an_sm) product_kernel(Pr
   auto left = problem.template left<InLeft>(part, row, first * depth);
   auto right = problem.template right<InRight>(part, column, first * depth);
   float sum[8][8] = {};
-  Loop::template run<T>(left, right, first, tiles, sum);
+  // Where lines lie side by side, k counts thousands of pixels: its rounding costs less than a register.
+  const int last_end = Problem::left_run == Run::line
+                           ? int{depth}
+                           : std::min(int{depth}, part.k - (first + tiles - 1) * depth);
+  Loop::template run<T>(left, right, first, tiles, last_end, sum);
   store<T>(
       out, slice, column, [&](int i) { return left.target(i); }, sum);
 }
@@ -219,25 +224,23 @@ void run_on(const char* name, const Problem& p, Output out) {
   add_slices(out, partial.data(), count);
 }
 
-// C (+)= A B + bias, on the tile that computes the fewest elements nobody needs. A smaller tile fetches more
-// per element, which the weights account for.
+// C (+)= A B + bias.
 template <class Loop, class Problem>
 void product(const char* name, const Problem& p, GradSlot c, const float* bias = nullptr) {
   const bool by_quads = p.columns % 4 == 0 && aligned_for_packs(c.data);
   const Output out{c.data, bias, p.columns, c.accumulate, by_quads, 0, 1, 0, 0};
   if (!p.by_quads())
     return run_on<Tile<64, 64>, 1, Loop>(name, p, out);
-  const auto cost = [&](int rows, int columns, double weight) {
-    return weight * double(blocks_for(p.rows, rows) * rows) *
-           double(blocks_for(p.columns, columns) * columns);
-  };
-  const double large = cost(128, 128, 1.0), narrow = cost(128, 64, 1.06), small = cost(64, 64, 1.12);
   // A along k beside B along its lines takes a few registers more than the 128 a thread of the large tile has
-  if constexpr (Problem::left_run == Problem::right_run)
-    if (large <= std::min(narrow, small))
+  constexpr bool with_largest = Problem::left_run == Problem::right_run;
+  const tensor::TileSize tile = tile_for(p.rows, p.columns, with_largest);
+  if constexpr (with_largest)
+    if (tile == tensor::TileSize{128, 128})
       return run_on<Tile<128, 128>, 4, Loop>(name, p, out);
-  if (narrow <= small)
+  if (tile == tensor::TileSize{128, 64})
     run_on<Tile<128, 64>, 4, Loop>(name, p, out);
+  else if (tile == tensor::TileSize{64, 128})
+    run_on<Tile<64, 128>, 4, Loop>(name, p, out);
   else
     run_on<Tile<64, 64>, 4, Loop>(name, p, out);
 }

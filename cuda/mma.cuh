@@ -13,6 +13,8 @@
 //
 //       in its 8 x 8 quarter:  a: [g][2t], [g][2t+1]    b: [2t][g], [2t+1][g]    d: [g][2t], [g][2t+1]
 //
+//   16 bits, K = 8: the left half of A and the upper one of B alone, two registers and one.
+//
 //   tf32, K = 8: the same with quarters of 8 x 4 (k: 0-3, 4-7) and one element a register: a: [g][t],
 //   b: [t][g]. The low 13 bits of an input are ignored.
 //
@@ -89,6 +91,11 @@ __device__ inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const uns
       "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+__device__ inline void mma_bf16_k8(float (&d)[4], const unsigned (&a)[2], unsigned b) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(b));
 }
 __device__ inline void mma_f16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
   asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "

@@ -52,21 +52,24 @@ struct Swap {
 struct Square {
   __device__ double operator()(float g) const { return double(g) * double(g); }
 };
-struct Store {
-  double* total;
-  __device__ void operator()(double sum) const { *total = sum; }
-};
-struct StoreFactor {
-  double limit;
-  float* factor;
-  __device__ void operator()(double squares) const { *factor = clip_factor(squares, limit); }
+struct Add {
+  double* sum;
+  __device__ void operator()(double squares) const { *sum += squares; }
 };
 
-// g *= *factor. Whether that is 1 only the device knows; the gradients are not touched then.
+struct Factor {
+  float value;
+};
+// g *= clip_factor(*sum). Whether that is 1 only the device knows; the gradients are not touched then. One
+// thread of a block computes it: root and division in double are dozens of instructions.
 __global__ void __launch_bounds__(clip_threads)
-    clip_kernel(int64_t count, bool packs, const float* factor, float* g) {
+    clip_kernel(int64_t count, bool packs, double limit, const double* sum, float* g) {
   using P = Pack<float>;
-  const float f = *factor;
+  float& factor = shared<Factor>().value;
+  if (threadIdx.x == 0)
+    factor = clip_factor(*sum, limit);
+  __syncthreads();
+  const float f = factor;
   const int64_t i = (int64_t(blockIdx.x) * clip_threads + threadIdx.x) * P::size;
   if (f == 1)
     return;
@@ -92,23 +95,14 @@ void adam(const OptimizerOptions& o, Step s, const float* g, float* w, float* m,
   update_elements("optimizer adam", s.count, step, g, w, m, v);
 }
 
-double sum_of_squares(int64_t count, const float* g) {
-  const Device device = current_device();
-  const std::shared_ptr<void> memory = allocate(device, sizeof(double));
-  sum_elements("optimizer squares", count, Square{}, Store{static_cast<double*>(memory.get())}, g);
-  double total = 0;
-  copy_memory(&total, Device{}, memory.get(), device, sizeof total);
-  return total;
+void add_squares(int64_t count, const float* g, double* sum) {
+  sum_elements("optimizer squares", count, Square{}, Add{sum}, g);
 }
-
-void clip(int64_t count, double limit, float* g) {
-  const std::shared_ptr<void> memory = allocate(current_device(), sizeof(float));
-  float* factor = static_cast<float*>(memory.get());
-  sum_elements("optimizer squares", count, Square{}, StoreFactor{limit, factor}, g);
+void clip(int64_t count, double limit, const double* sum, float* g) {
   const unsigned blocks = unsigned(blocks_for(count, clip_threads * Pack<float>::size));
   if (blocks > 0)
-    launch("optimizer clip", {dim3(blocks), clip_threads}, clip_kernel, count, aligned_for_packs(g), factor,
-           g);
+    launch("optimizer clip", {dim3(blocks), clip_threads}, clip_kernel, count, aligned_for_packs(g), limit,
+           sum, g);
 }
 void blend(int64_t count, float keep, const float* w, float* average) {
   update_elements("optimizer blend", count, Blend{keep}, w, average);
@@ -117,7 +111,7 @@ void swap(int64_t count, float* a, float* b) {
   update_elements("optimizer swap", count, Swap{}, a, b);
 }
 
-const OptimizerKernels table{sgd, adam, sum_of_squares, clip, blend, swap};
+const OptimizerKernels table{sgd, adam, add_squares, clip, blend, swap};
 const Provide<OptimizerKernels> provide{{this_device, 1, "16 bytes a lane", &table}};
 
 }  // namespace

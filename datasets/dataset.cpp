@@ -12,11 +12,28 @@ struct Reader {
   Dataset (*load)(const DatasetOptions&);
 };
 
-constexpr Reader readers[] = {{"voc", load_voc}, {"folder", load_folder}, {"scenes", load_voc}};
+constexpr Reader readers[] = {{"voc", load_voc},
+                              {"voc2007", load_voc},
+                              {"voc2012", load_voc},
+                              {"coco", load_coco},
+                              {"coco2014", load_coco},
+                              {"coco2017", load_coco},
+                              {"nuswide", load_nuswide},
+                              {"nuswide-npy", load_npy},
+                              {"nuswide-lists", load_nuswide_lists},
+                              {"cub", load_cub},
+                              {"openimages", load_openimages},
+                              {"folder", load_folder},
+                              {"npy", load_npy},
+                              {"scenes", load_voc}};
 
 constexpr const char* splits[] = {"train", "val", "test", "trainval"};
 
 }  // namespace
+
+std::string train_or_test(const std::string& split) {
+  return split.starts_with("train") ? "train" : "test";
+}
 
 std::vector<std::string> known_datasets() {
   std::vector<std::string> names;

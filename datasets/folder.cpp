@@ -16,8 +16,8 @@
 #include <utility>
 
 #include "datasets/dataset.h"
+#include "datasets/lines.h"
 #include "engine/error.h"
-#include "engine/file.h"
 
 namespace lucida {
 namespace {
@@ -30,30 +30,6 @@ struct Row {
   std::string split;
   std::string where;  // "path:line", for messages
 };
-
-std::string trimmed(const std::string& text) {
-  const size_t first = text.find_first_not_of(" \t\r");
-  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" \t\r") + 1 - first);
-}
-
-std::vector<std::string> split_csv(const std::string& line, const std::string& where) {
-  std::vector<std::string> fields(1);
-  bool quoted = false;
-  for (size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (quoted && c == '"' && i + 1 < line.size() && line[i + 1] == '"')
-      fields.back() += line[++i];
-    else if (c == '"' && (quoted || trimmed(fields.back()).empty()))
-      quoted = !quoted;
-    else if (c == ',' && !quoted)
-      fields.emplace_back();
-    else
-      fields.back() += c;
-  }
-  require(!quoted, where, ": a quote is not closed");
-  for (std::string& f : fields) f = trimmed(f);
-  return fields;
-}
 
 struct Columns {
   size_t file = 0, labels = 1, split = 2;
@@ -88,30 +64,29 @@ Row make_row(const std::vector<std::string>& fields, const Columns& columns, con
   std::istringstream names(fields[columns.labels]);
   for (std::string name; std::getline(names, name, ';');)
     if (!trimmed(name).empty())
-      row.labels.push_back(trimmed(name));
+      row.labels.emplace_back(trimmed(name));
   return row;
 }
 
 std::vector<Row> read_csv(const std::string& path) {
-  std::string text = read_file(path);
-  if (text.starts_with("\xEF\xBB\xBF"))
-    text.erase(0, 3);
-  std::istringstream lines(text);
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  LineReader in(path);
   std::vector<Row> rows;
   std::map<std::string, std::string> seen;
   Columns columns;
   bool first = true;
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
+  while (in.next()) {
+    std::string_view line = in.line();
+    if (in.number() == 1 && line.starts_with(byte_order_mark))
+      line.remove_prefix(byte_order_mark.size());
     if (trimmed(line).empty())
       continue;
-    const std::string where = path + ":" + std::to_string(number);
-    const auto fields = split_csv(line, where);
-    if (std::exchange(first, false) && read_header(fields, columns, where))
+    const auto fields = split_csv(line, in.where());
+    if (std::exchange(first, false) && read_header(fields, columns, in.where()))
       continue;
-    rows.push_back(make_row(fields, columns, where));
-    const auto [earlier, is_new] = seen.emplace(rows.back().file, where);
-    require(is_new, where, ": ", rows.back().file, " was listed before, at ", earlier->second);
+    rows.push_back(make_row(fields, columns, in.where()));
+    const auto [earlier, is_new] = seen.emplace(rows.back().file, in.where());
+    require(is_new, in.where(), ": ", rows.back().file, " was listed before, at ", earlier->second);
   }
   return rows;
 }
@@ -140,12 +115,8 @@ std::vector<Row> read_rows(const fs::path& root) {
 }
 
 std::vector<std::string> find_classes(const fs::path& root, const std::vector<Row>& rows) {
-  std::vector<std::string> classes;
   if (const fs::path path = root / "classes.txt"; fs::exists(path)) {
-    std::istringstream lines(read_file(path.string()));
-    for (std::string line; std::getline(lines, line);)
-      if (!trimmed(line).empty())
-        classes.push_back(trimmed(line));
+    std::vector<std::string> classes = read_lines(path.string());
     std::set<std::string> distinct(classes.begin(), classes.end());
     require(distinct.size() == classes.size(), path.string(), ": a class is listed twice");
     return classes;

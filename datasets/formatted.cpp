@@ -29,7 +29,13 @@ LabelMatrix read_label_matrix(const std::string& path) {
 }
 
 void write_label_matrix(const std::string& path, const LabelMatrix& labels) {
-  write_npy(path, {labels.rows, labels.columns}, labels.values);
+  if (!labels.sparse())
+    return write_npy(path, {labels.rows, labels.columns}, labels.values);
+  require(labels.rows * labels.columns < int64_t{1} << 32, path, ": ", labels.rows, " x ", labels.columns,
+          " labels are too many for one array; the sparse labels of this set stay with the set");
+  std::vector<int8_t> dense(size_t(labels.rows) * size_t(labels.columns));
+  for (int64_t i = 0; i < labels.rows; ++i) labels.copy_row(i, dense.data() + i * labels.columns);
+  write_npy(path, {labels.rows, labels.columns}, dense);
 }
 
 FormattedLabels read_formatted(const std::string& folder, const std::string& part) {

@@ -60,10 +60,12 @@ struct Loader::State {
   int64_t batches() const { return (size() + options.batch - 1) / options.batch; }
   Slot& slot_of(int64_t batch) { return slots[size_t(batch) % slots.size()]; }
   bool flips(int64_t row) const {
-    return options.flip && (Random(options.seed, Stream::augment).word(uint64_t(row), uint32_t(epoch)) & 1);
+    return options.mirror ||
+           (options.flip && (Random(options.seed, Stream::augment).word(uint64_t(row), uint32_t(epoch)) & 1));
   }
 
   void open(int64_t batch);
+  void fetch(int64_t row, Image& image) const;
   void load(int64_t position, Slot::Item& item) const;
   bool load_one(std::unique_lock<std::mutex>& lock);
   void run();
@@ -85,12 +87,26 @@ void Loader::State::open(int64_t batch) {
   open_positions = first + slot.unfinished;
 }
 
+// The pixels of a row: from the pack, or decoded and resized; then whatever the options change.
+void Loader::State::fetch(int64_t row, Image& image) const {
+  const int size = options.image_size;
+  ImageDraws draws(options.seed, row, epoch);
+  if (options.packed) {
+    const uint8_t* pixels = options.packed->pixels(dataset, row);
+    image.width = image.height = size;
+    image.pixels.assign(pixels, pixels + size_t(3) * size_t(size) * size_t(size));
+  } else {
+    resize(random_crop(read_image(dataset.image_path(row)), options.augment, draws), size, size, image);
+  }
+  apply_operations(image, options.augment, draws);
+  apply_cutout(image, options.augment, draws);
+}
+
 void Loader::State::load(int64_t position, Slot::Item& item) const {
   item.error.clear();
   item.fatal = false;
   try {
-    const std::string path = dataset.image_path(order[size_t(position)]);
-    resize(read_image(path), options.image_size, options.image_size, item.image);
+    fetch(order[size_t(position)], item.image);
   } catch (const Error& e) {
     item.error = e.what();
   } catch (const std::exception& e) {
@@ -187,6 +203,10 @@ Loader::Loader(const Dataset& dataset, std::vector<int64_t> indices, LoaderOptio
   for (int64_t i : indices)
     require(i >= 0 && i < dataset.size(), "loader: index ", i, " of a data set of ", dataset.size(),
             " images");
+  if (options.packed) {
+    require(options.augment.crop >= 1, "--random-crop needs the images themselves; leave out --packed");
+    options.packed->check_holds(dataset, indices, options.image_size, options.skip_bad);
+  }
   if (labels.empty())
     labels = dataset.labels;
   require(labels.rows == dataset.size() && labels.columns == int64_t(dataset.classes.size()),
@@ -251,7 +271,7 @@ std::optional<Batch> Loader::next() {
     parallel_tasks(n, [&](int64_t i) {
       const int64_t row = batch.indices[size_t(i)];
       normalize(*images[size_t(i)], state.flips(row), batch.images.data() + i * s * s * 3);
-      std::copy_n(state.labels.row(row), classes, batch.labels.data() + i * classes);
+      state.labels.copy_row(row, batch.labels.data() + i * classes);
     });
   });
 }
@@ -265,7 +285,7 @@ std::optional<Batch> Loader::next_into(const RawBatch& to) {
       const int64_t row = batch.indices[size_t(i)];
       std::copy_n(images[size_t(i)]->pixels.data(), bytes, to.images + i * bytes);
       to.flips[i] = state.flips(row);
-      std::copy_n(state.labels.row(row), classes, to.labels + i * classes);
+      state.labels.copy_row(row, to.labels + i * classes);
     });
   });
 }

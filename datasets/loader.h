@@ -2,7 +2,7 @@
 //
 // What a batch holds depends on (seed, epoch, batch number) only, never on the number of workers:
 //   order  = Philox permutation of the indices by (seed, epoch)
-//   flip   = one Philox bit by (seed, epoch, sample)
+//   flip   = one Philox bit by (seed, epoch, sample); crops and so on by more (datasets/augment.h)
 // so a run that was interrupted in the middle of an epoch goes on with start(epoch, first_batch) exactly
 // where it stopped.
 //
@@ -21,7 +21,9 @@
 #include <string>
 #include <vector>
 
+#include "datasets/augment.h"
 #include "datasets/dataset.h"
+#include "datasets/packed.h"
 #include "engine/tensor.h"
 
 namespace lucida {
@@ -30,12 +32,15 @@ struct LoaderOptions {
   int batch = 16;
   int image_size = 448;  // pixels; images are squeezed into a square
   bool shuffle = false;
-  bool flip = false;  // mirror half of the images, other ones each epoch
+  bool flip = false;    // mirror half of the images, other ones each epoch
+  bool mirror = false;  // mirror all of them (evaluation of an image and its mirror)
+  Augmentation augment = {};
   uint64_t seed = 1;
   int workers = 2;         // threads; 0: images are read inside next()
   int prefetch = 3;        // batches that are in work or ready beyond the one handed out
   bool drop_last = false;  // leave out a last batch that is not full
   bool skip_bad = false;   // leave out images that cannot be read instead of throwing; see skipped()
+  std::shared_ptr<const PackedImages> packed = nullptr;  // where pixels come from instead of the image files
 };
 
 struct Batch {

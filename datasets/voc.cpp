@@ -7,6 +7,7 @@
 //   SegmentationClass/2007_000033.png                  class masks of some images
 // Classes are those that have a list, in alphabetical order: 20 in VOC, others in sets of the same layout.
 // VOC 2012's test labels are not public, so 'test' means its val, as in the papers; 2007 has a test split.
+// Where both years are there, voc means 2012; voc2007 and voc2012 name one.
 //
 // Read next:  datasets/mask.h, tests/voc_test.cpp
 #include <algorithm>
@@ -27,12 +28,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// "VOC2012", also of "VOC2012/" and of "." in it.
+std::string name_of(const fs::path& folder) {
+  const fs::path whole = fs::absolute(folder / "").lexically_normal();
+  return whole.parent_path().filename().string();
+}
+
 // The folder that holds JPEGImages and ImageSets, whichever level of the layout `root` names.
 fs::path find_layout(const DatasetOptions& options) {
   const fs::path root = options.root;
+  const std::string year = options.name.starts_with("voc2") ? options.name.substr(3) : "";
   for (const char* below : {"", "VOC2012", "VOC2007", "VOCdevkit/VOC2012", "VOCdevkit/VOC2007"})
-    if (const fs::path folder = root / below; fs::is_directory(folder / "ImageSets" / "Main"))
-      return *below ? folder : root;
+    if (const fs::path folder = *below ? root / below : root;
+        fs::is_directory(folder / "ImageSets" / "Main") && name_of(folder).ends_with(year))
+      return folder;
   fail("data set ", options.name, ": no ImageSets/Main in ", options.root,
        " nor in VOC2012, VOC2007, VOCdevkit/VOC2012 or VOCdevkit/VOC2007 under it; ",
        options.name == "scenes" ? "make it with: lucida data make-scenes --out " + options.root
@@ -123,11 +132,14 @@ void find_masks(Dataset& data) {
   }
 }
 
-std::vector<Box> read_boxes(const std::string& path, const std::vector<std::string>& classes) {
+std::vector<Box> read_boxes(const std::string& path, const std::vector<std::string>& classes,
+                            ImageSize& size) {
   const std::string text = read_file(path);
   pugi::xml_document document;
   const auto result = document.load_buffer(text.data(), text.size());
   require(bool(result), path, ": byte ", result.offset, ": ", result.description());
+  const pugi::xml_node pixels = document.child("annotation").child("size");
+  size = {pixels.child("width").text().as_int(), pixels.child("height").text().as_int()};
   std::vector<Box> boxes;
   for (const pugi::xml_node object : document.child("annotation").children("object")) {
     const std::string name = object.child("name").text().as_string();
@@ -152,11 +164,13 @@ std::vector<Box> read_boxes(const std::string& path, const std::vector<std::stri
 
 Dataset load_voc(const DatasetOptions& options) {
   const fs::path root = find_layout(options), lists = root / "ImageSets" / "Main";
-  const bool own_test = root.filename() == "VOC2007";
-  const std::string split = options.split == "test" && !own_test ? "val" : options.split;
+  const bool is_2007 = name_of(root) == "VOC2007";
+  const std::string split = options.split == "test" && !is_2007 ? "val" : options.split;
 
   Dataset data;
   data.name = options.name;
+  if (data.name == "voc" && name_of(root).starts_with("VOC20"))
+    data.name = is_2007 ? "voc2007" : "voc2012";
   data.split = options.split;
   data.root = root.string();
   auto classes = classes_with_list(lists, "train");
@@ -168,9 +182,11 @@ Dataset load_voc(const DatasetOptions& options) {
   find_masks(data);
   if (options.boxes) {
     data.boxes.resize(data.images.size());
+    data.sizes.resize(data.images.size());
     parallel_tasks(data.size(), [&](int64_t i) {
       const std::string name = fs::path(data.images[size_t(i)]).stem().string();
-      data.boxes[size_t(i)] = read_boxes((root / "Annotations" / (name + ".xml")).string(), data.classes);
+      data.boxes[size_t(i)] =
+          read_boxes((root / "Annotations" / (name + ".xml")).string(), data.classes, data.sizes[size_t(i)]);
     });
   }
   return data;

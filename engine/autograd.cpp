@@ -29,9 +29,22 @@ void require_finite(const Tensor& t, std::string_view operation, const std::stri
           " is not finite, first at ", position(t.shape(), i), " = ", i < 0 ? 0 : t.to_host()[size_t(i)]);
 }
 
+// A step of the way back runs in the layer that recorded it.
+class AtLayer {
+ public:
+  explicit AtLayer(const std::string& path) : outer_(std::move(layer_names)) { layer_names = {path}; }
+  ~AtLayer() { layer_names = std::move(outer_); }
+  AtLayer(const AtLayer&) = delete;
+  AtLayer& operator=(const AtLayer&) = delete;
+
+ private:
+  std::vector<std::string> outer_;
+};
+
 }  // namespace
 
-Tape::Tape() : outer_(current_tape) {
+Tape::Tape() : Tape(steps) {}
+Tape::Tape(Keeps keeps) : outer_(current_tape), keeps_(keeps) {
   current_tape = this;
 }
 Tape::~Tape() {
@@ -41,15 +54,15 @@ Tape* Tape::current() {
   return current_tape;
 }
 
-void Tape::record(std::string_view operation, Tensor output, std::initializer_list<const Tensor*> inputs,
-                  Backward run) {
-  Step step{operation, std::move(output), std::move(run), {}, {}};
-  if (finite_checked) {
-    step.where = layer_path();
+void Tape::record(std::string_view operation, const Tensor& output,
+                  std::initializer_list<const Tensor*> inputs, Backward run) {
+  if (keeps_ == nothing)
+    return;
+  Step step{operation, output.without_values(), std::move(run), layer_path(), {}};
+  if (finite_checked)
     for (const Tensor* input : inputs)
       if (input->wants_grad())
-        step.inputs.push_back(*input);
-  }
+        step.inputs.push_back(input->without_values());
   steps_.push_back(std::move(step));
 }
 
@@ -64,13 +77,18 @@ void Tape::backward(const Tensor& output, const Tensor& seed) {
     copy_memory(output.grad_slot<T>().data, output.device(), start.data<T>(), start.device(),
                 size_t(start.count()) * sizeof(T));
   });
+  walk_back();
+}
+
+void Tape::walk_back() {
   while (!steps_.empty()) {
     Step step = std::move(steps_.back());
     steps_.pop_back();
-    const MemoryLabel label(step.operation);
+    const MemoryLabel label(step.operation, Holds::workspaces);
+    const AtLayer layer(step.where);
     const TimeRange range(step.operation);
     if (step.output.has_grad())
-      step.run(step.output.grad());
+      step.run(step.output.take_grad());
     step.output.drop_grad();
     for (const Tensor& input : step.inputs)
       if (input.has_grad())
@@ -91,6 +109,29 @@ Tensor record(std::string_view operation, Tensor output, std::initializer_list<c
       break;
     }
   return output;
+}
+
+Tensor recomputed(std::string_view operation, const Tensor& x, std::function<Tensor(const Tensor&, bool)> f) {
+  if (!Tape::keeping())
+    return f(x, false);
+  Tape& outer = *Tape::current();
+  const Tensor y = [&] {
+    const Tape forgetful(Tape::nothing);
+    return f(x, false);
+  }();
+  if (y.wants_grad())
+    outer.record(operation, y, {&x}, [x, f = std::move(f)](Tensor dy) {
+      Tape inner;
+      Tensor again = f(x, true);
+      by_dtype(again, [&]<class T>(T) {
+        const auto slot = again.grad_slot_over<T>(dy);
+        if (slot.data != dy.data<T>())
+          copy_memory(slot.data, dy.device(), dy.data<T>(), dy.device(), size_t(dy.count()) * sizeof(T));
+      });
+      dy = again = {};  // the tape has what it needs of them
+      inner.walk_back();
+    });
+  return y;
 }
 
 void check_finite(bool on) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/autograd.h"
+
 namespace lucida {
 namespace {
 
@@ -45,10 +47,15 @@ std::optional<size_t> Blocks::take(size_t bytes) {
   erase_free(offset, free_size);
   if (free_size > size)
     insert_free(offset + size, free_size - size);
-  const Taken& taken = taken_[offset] = {size, std::string(MemoryLabel::current())};
-  by_label_[taken.label] += size;
+  const Holder holder{MemoryLabel::current(), MemoryLabel::holds(), layers_ ? layer_path() : std::string()};
+  const Taken& taken = taken_[offset] = {size, held_.try_emplace(holder, 0).first};
+  taken.holder->second += size;
   use_.current += size;
-  use_.peak = std::max(use_.peak, use_.current);
+  ++use_.count;
+  if (use_.current > use_.peak) {
+    use_.peak = use_.current;
+    peak_is_now_ = true;
+  }
   use_.reserved = std::max(use_.reserved, offset + size);
   return offset;
 }
@@ -56,7 +63,8 @@ std::optional<size_t> Blocks::take(size_t bytes) {
 void Blocks::give(size_t offset) {
   const auto taken = taken_.find(offset);
   size_t size = taken->second.size;
-  by_label_[taken->second.label] -= size;
+  keep_peak();
+  taken->second.holder->second -= size;
   use_.current -= size;
   taken_.erase(taken);
   auto next = free_.lower_bound(offset);
@@ -90,9 +98,32 @@ void Blocks::out_of_memory(size_t bytes, const std::string& remark) const {
 }
 
 std::vector<std::pair<std::string, size_t>> Blocks::holders() const {
-  std::vector<std::pair<std::string, size_t>> list(by_label_.begin(), by_label_.end());
+  std::map<std::string, size_t> sums;
+  for (const auto& [holder, bytes] : held_) sums[std::get<0>(holder)] += bytes;
+  std::vector<std::pair<std::string, size_t>> list(sums.begin(), sums.end());
   std::erase_if(list, [](const auto& entry) { return entry.second == 0; });
   std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  return list;
+}
+
+void Blocks::reset_peak() {
+  use_.peak = use_.current;
+  peak_is_now_ = true;
+}
+
+// A peak that lasts is only known when something is given back: one copy a peak instead of one a piece.
+void Blocks::keep_peak() {
+  if (layers_ && peak_is_now_)
+    at_peak_ = held_;
+  peak_is_now_ = false;
+}
+
+std::vector<MemoryHolder> Blocks::holders_at_peak() {
+  std::vector<MemoryHolder> list;
+  for (const auto& [holder, bytes] : peak_is_now_ ? held_ : at_peak_)
+    if (bytes > 0)
+      list.push_back({std::get<1>(holder), std::get<2>(holder), std::get<0>(holder), bytes});
+  std::stable_sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
   return list;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <tuple>
 
 #include "engine/memory.h"
 
@@ -32,14 +33,20 @@ class Blocks {
   size_t limit() const { return limit_; }
   void set_limit(size_t bytes) { limit_ = bytes; }
   MemoryUse use() const { return use_; }  // reserved: the end of the highest piece ever taken
-  void reset_peak() { use_.peak = use_.current; }
-  std::vector<std::pair<std::string, size_t>> holders() const;
+  void reset_peak();
+  std::vector<std::pair<std::string, size_t>> holders() const;  // by operation
+
+  void tell_layers_apart(bool on) { layers_ = on; }
+  std::vector<MemoryHolder> holders_at_peak();
 
  private:
+  using Holder = std::tuple<std::string, Holds, std::string>;  // operation, what for, layer
+  using Holdings = std::map<Holder, size_t>;
   struct Taken {
     size_t size;
-    std::string label;
+    Holdings::iterator holder;
   };
+  void keep_peak();
   void insert_free(size_t offset, size_t size);
   void erase_free(size_t offset, size_t size);
 
@@ -49,7 +56,8 @@ class Blocks {
   std::map<size_t, size_t> free_;                // offset -> size
   std::set<std::pair<size_t, size_t>> by_size_;  // (size, offset): best fit, lowest first
   std::map<size_t, Taken> taken_;                // offset -> who holds it
-  std::map<std::string, size_t> by_label_;
+  Holdings held_, at_peak_;
+  bool layers_ = false, peak_is_now_ = false;  // now: `held_` is what at_peak_ will be
 };
 
 }  // namespace lucida

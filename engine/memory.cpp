@@ -20,6 +20,7 @@ constexpr size_t alignment = 64;  // a cache line, and the widest vector registe
 constexpr size_t huge_page = size_t{2} << 20;
 
 thread_local std::string_view current_label = "other";
+thread_local Holds current_holds = Holds::activations;
 
 size_t physical_memory() {
   return size_t(sysconf(_SC_PHYS_PAGES)) * size_t(sysconf(_SC_PAGE_SIZE));
@@ -107,7 +108,7 @@ class HostArena {
   char* base_ = nullptr;
 };
 
-bool poison = false;
+bool poison = false, reuse = true;
 
 bool in_host_memory(Device device) {
   return device.kind != Device::cuda;
@@ -161,6 +162,19 @@ std::vector<std::pair<std::string, size_t>> memory_holders(Device device) {
                                 : require_runtime(device).holders(device);
 }
 
+void tell_layers_apart(bool on) {
+  HostArena::get().with_blocks([on](Blocks& b) { b.tell_layers_apart(on); });
+}
+
+std::vector<MemoryHolder> holders_at_peak() {
+  return HostArena::get().with_blocks([](Blocks& b) { return b.holders_at_peak(); });
+}
+
+std::string_view text_of(Holds what) {
+  constexpr std::string_view names[] = {"activations", "gradients", "parameters", "optimizer", "workspaces"};
+  return names[size_t(what)];
+}
+
 void set_memory_limit(size_t bytes) {
   HostArena::get().with_blocks([bytes](Blocks& b) { b.set_limit(bytes); });
   if (const DeviceRuntime* cuda = runtime_of(Device::cuda))
@@ -170,14 +184,27 @@ void poison_new_memory(bool on) {
   poison = on;
 }
 
-MemoryLabel::MemoryLabel(std::string_view name) : outer_(current_label) {
+void reuse_memory(bool on) {
+  reuse = on;
+}
+bool reuses_memory() {
+  return reuse;
+}
+
+MemoryLabel::MemoryLabel(std::string_view name, Holds what)
+    : outer_(current_label), outer_what_(current_holds) {
   current_label = name;
+  current_holds = what;
 }
 MemoryLabel::~MemoryLabel() {
   current_label = outer_;
+  current_holds = outer_what_;
 }
 std::string_view MemoryLabel::current() {
   return current_label;
+}
+Holds MemoryLabel::holds() {
+  return current_holds;
 }
 
 }  // namespace lucida

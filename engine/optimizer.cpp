@@ -21,17 +21,45 @@ void restore(const Safetensors& state, const std::string& file, const std::strin
               values.size() * sizeof(float));
 }
 
-// Without decay, runs that differ in nothing else are one.
-std::vector<ParameterArena::Run> runs_of(const ParameterArena& arena, bool any_decay) {
-  std::vector<ParameterArena::Run> runs;
-  for (ParameterArena::Run run : arena.runs()) {
-    run.options.decay &= any_decay;
-    if (!runs.empty() && runs.back().options == run.options)
-      runs.back().count += run.count;
-    else
-      runs.push_back(run);
+// Calls f(first, count, gradient, options) for whatever is updated alike and has its gradients in one block.
+template <class F>
+void each_update(const ParameterArena& arena, bool any_decay, F f) {
+  const auto same = [any_decay](ParameterOptions o) {
+    return ParameterOptions{o.lr_scale, any_decay && o.decay};
+  };
+  if (!arena.gradients_in_one_block()) {
+    for (size_t i = 0; i < arena.segments().size(); ++i) {
+      const auto& s = arena.segments()[i];
+      f(s.first, s.count, arena.gradient_of(i), same(s.options));
+    }
+    return;
   }
-  return runs;
+  const auto& runs = arena.runs();
+  for (size_t i = 0, j; i < runs.size(); i = j) {
+    int64_t count = 0;
+    for (j = i; j < runs.size() && same(runs[j].options) == same(runs[i].options); ++j)
+      count += runs[j].count;
+    f(runs[i].first, count, arena.gradients().data() + runs[i].first, same(runs[i].options));
+  }
+}
+
+// Calls f(count, gradient) for pieces that are all gradients together.
+template <class F>
+void each_gradient(const ParameterArena& arena, F f) {
+  if (arena.gradients_in_one_block())
+    return f(arena.count(), arena.gradients().data());
+  for (size_t i = 0; i < arena.segments().size(); ++i) f(arena.segments()[i].count, arena.gradient_of(i));
+}
+
+// Of all gradients, where they lie.
+std::shared_ptr<double> sum_of_squares(const ParameterArena& arena) {
+  const Device device = arena.values().device();
+  const std::shared_ptr<void> memory = allocate(device, sizeof(double));
+  fill_memory(device, static_cast<float*>(memory.get()), sizeof(double) / sizeof(float), 0);
+  const auto sum = std::static_pointer_cast<double>(memory);
+  const auto& kernels = kernels_for<OptimizerKernels>(device);
+  each_gradient(arena, [&](int64_t count, const float* g) { kernels.add_squares(count, g, sum.get()); });
+  return sum;
 }
 
 }  // namespace
@@ -50,7 +78,7 @@ AdamCorrection::AdamCorrection(const OptimizerOptions& o, OptimizerKernels::Step
       root(float(std::sqrt(1 - std::pow(double(o.beta2), double(s.step))))) {}
 
 Optimizer::Optimizer(ParameterArena& arena, OptimizerOptions options) : arena_(arena), options_(options) {
-  const MemoryLabel label("optimizer moments");
+  const MemoryLabel label("optimizer moments", Holds::optimizer);
   const Device device = arena.values().device();
   first_ = Tensor::full({arena.count()}, 0, device);
   if (options.kind != OptimizerOptions::sgd)
@@ -61,16 +89,16 @@ void Optimizer::step(double lr) {
   arena_.finish_gradients();
   ++steps_;
   const auto& kernels = kernels_for<OptimizerKernels>(arena_.values().device());
-  const float* g = arena_.gradients().data();
   float* w = arena_.values().data();
-  for (const auto& [first, count, p] : runs_of(arena_, options_.weight_decay != 0)) {
-    const float decay = p.decay ? options_.weight_decay : 0.0f;
-    const OptimizerKernels::Step s{count, float(lr * double(p.lr_scale)), decay, steps_};
-    if (options_.kind == OptimizerOptions::sgd)
-      kernels.sgd(options_, s, g + first, w + first, first_.data() + first);
-    else
-      kernels.adam(options_, s, g + first, w + first, first_.data() + first, second_.data() + first);
-  }
+  each_update(arena_, options_.weight_decay != 0,
+              [&](int64_t first, int64_t count, const float* g, ParameterOptions p) {
+                const float decay = p.decay ? options_.weight_decay : 0.0f;
+                const OptimizerKernels::Step s{count, float(lr * double(p.lr_scale)), decay, steps_};
+                if (options_.kind == OptimizerOptions::sgd)
+                  kernels.sgd(options_, s, g, w + first, first_.data() + first);
+                else
+                  kernels.adam(options_, s, g, w + first, first_.data() + first, second_.data() + first);
+              });
 }
 
 void Optimizer::save(Safetensors& state) const {
@@ -89,18 +117,20 @@ void Optimizer::load(const Safetensors& state, const std::string& file) {
 }
 
 double gradient_norm(const ParameterArena& arena) {
-  const auto& kernels = kernels_for<OptimizerKernels>(arena.gradients().device());
-  return std::sqrt(kernels.sum_of_squares(arena.count(), arena.gradients().data()));
+  double squares = 0;
+  copy_memory(&squares, Device{}, sum_of_squares(arena).get(), arena.values().device(), sizeof squares);
+  return std::sqrt(squares);
 }
 
 void clip_gradients(ParameterArena& arena, double limit) {
   arena.finish_gradients();
-  const auto& kernels = kernels_for<OptimizerKernels>(arena.gradients().device());
-  kernels.clip(arena.count(), limit, arena.gradients().data());
+  const std::shared_ptr<double> squares = sum_of_squares(arena);
+  const auto& kernels = kernels_for<OptimizerKernels>(arena.values().device());
+  each_gradient(arena, [&](int64_t count, float* g) { kernels.clip(count, limit, squares.get(), g); });
 }
 
 WeightAverage::WeightAverage(ParameterArena& arena, float decay) : arena_(arena), decay_(decay) {
-  const MemoryLabel label("average of the weights");
+  const MemoryLabel label("average of the weights", Holds::optimizer);
   average_ = Tensor::from(arena.values().shape(), arena.values().to_host(), arena.values().device());
 }
 

@@ -36,8 +36,9 @@ struct OptimizerKernels {
   };
   void (*sgd)(const OptimizerOptions&, Step, const float* g, float* w, float* m);
   void (*adam)(const OptimizerOptions&, Step, const float* g, float* w, float* m, float* v);
-  double (*sum_of_squares)(int64_t count, const float* g);
-  void (*clip)(int64_t count, double limit, float* g);  // g *= clip_factor(); no host waits for the norm
+  // Clipping, in two parts that leave the norm where the gradients lie: no host waits for it.
+  void (*add_squares)(int64_t count, const float* g, double* sum);
+  void (*clip)(int64_t count, double limit, const double* sum, float* g);  // g *= clip_factor(*sum, limit)
   void (*blend)(int64_t count, float keep, const float* w,
                 float* average);  // average = keep*average + (1-keep)*w
   void (*swap)(int64_t count, float* a, float* b);

@@ -1,17 +1,11 @@
 #include "engine/parameters.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "engine/memory.h"
 
 namespace lucida {
-namespace {
-
-int64_t padded(int64_t floats) {
-  return (floats + 15) / 16 * 16;
-}
-
-}  // namespace
 
 void move_to(const std::vector<NamedTensor>& tensors, Device device) {
   for (const NamedTensor& t : tensors) {
@@ -20,49 +14,84 @@ void move_to(const std::vector<NamedTensor>& tensors, Device device) {
   }
 }
 
+namespace {
+
+int64_t padded(int64_t floats) {
+  return (floats + 15) / 16 * 16;
+}
+
+// A place for each of them in one block of zeros, their values copied there, the model's handles re-pointed.
+// Together, because a few small tensors left behind would cut the place they all came from into pieces.
+Tensor gather(const std::vector<Tensor*>& owners, Device device,
+              const std::function<void(int64_t first)>& at) {
+  int64_t total = 0;
+  for (const Tensor* t : owners) total += padded(t->count());
+  const Tensor block = Tensor::full({total}, 0, device);
+  int64_t first = 0;
+  for (Tensor* t : owners) {
+    const Tensor old = *t;
+    *t = block.slice(first, old.shape());
+    copy_memory(t->data(), device, old.data(), old.device(), size_t(old.count()) * sizeof(float));
+    at(first);
+    first += padded(old.count());
+  }
+  return block;
+}
+
+}  // namespace
+
 ParameterArena::ParameterArena(const std::vector<NamedTensor>& tensors,
                                const std::function<ParameterOptions(const NamedTensor&)>& options,
                                Device device) {
-  const MemoryLabel label("parameters and gradients");
-  std::vector<Tensor*> owners;
+  std::vector<Tensor*> trained, others;
   for (const NamedTensor& t : tensors) {
     if (t.role == Role::buffer || !t.tensor->wants_grad()) {
-      *t.tensor = t.tensor->on(device);
+      others.push_back(t.tensor);
       continue;
     }
+    trained.push_back(t.tensor);
     segments_.push_back({t.name, 0, t.tensor->count(), options(t), {}});
-    owners.push_back(t.tensor);
   }
-  const int64_t total = lay_out();
-  values_ = Tensor::full({total}, 0, device);
-  gradients_ = Tensor::full({total}, 0, device);
+  const std::vector<size_t> order = layout();
+  std::vector<Tensor*> in_order;
+  for (size_t i : order) in_order.push_back(trained[i]);
+  const MemoryLabel label("parameters", Holds::parameters);
+  auto next = order.begin();
+  values_ = gather(in_order, device, [&](int64_t first) { segments_[*next++].first = first; });
+  find_runs(order);
+  others_ = gather(others, device, [](int64_t) {});
+  if (device.kind != Device::cpu || !reuses_memory()) {
+    const MemoryLabel gradients("gradients of parameters", Holds::gradients);
+    gradients_ = Tensor::full({count()}, 0, device);
+  }
   for (size_t i = 0; i < segments_.size(); ++i) {
     Segment& s = segments_[i];
-    const Tensor old = *owners[i];
-    s.parameter = values_.slice(s.first, old.shape());
-    copy_memory(s.parameter.data(), device, old.data(), old.device(), size_t(s.count) * sizeof(float));
-    s.parameter.want_grad().use_grad_memory(gradients_.slice(s.first, old.shape()));
-    *owners[i] = s.parameter;
+    s.parameter = *trained[i];
+    s.parameter.want_grad();
+    if (gradients_in_one_block())
+      s.parameter.use_grad_memory(gradients_.slice(s.first, s.parameter.shape()));
   }
 }
 
-// Runs that differ in decay alone become neighbours: without any decay they are one. Returns their length.
-int64_t ParameterArena::lay_out() {
-  std::vector<Segment*> order;
-  for (Segment& s : segments_) order.push_back(&s);
-  std::stable_sort(order.begin(), order.end(), [](const Segment* a, const Segment* b) {
-    return std::pair(a->options.lr_scale, !a->options.decay) <
-           std::pair(b->options.lr_scale, !b->options.decay);
+// The segments as they lie in the block. Runs that differ in decay alone become neighbours: without any decay
+// they are one.
+std::vector<size_t> ParameterArena::layout() const {
+  std::vector<size_t> order(segments_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const ParameterOptions &left = segments_[a].options, &right = segments_[b].options;
+    return std::pair(left.lr_scale, !left.decay) < std::pair(right.lr_scale, !right.decay);
   });
-  int64_t end = 0;
-  for (Segment* s : order) {
-    if (runs_.empty() || runs_.back().options != s->options)
-      runs_.push_back({end, 0, s->options});
-    s->first = end;
-    end += padded(s->count);
-    runs_.back().count = end - runs_.back().first;
+  return order;
+}
+
+void ParameterArena::find_runs(const std::vector<size_t>& layout) {
+  for (size_t i : layout) {
+    const Segment& s = segments_[i];
+    if (runs_.empty() || runs_.back().options != s.options)
+      runs_.push_back({s.first, 0, s.options});
+    runs_.back().count += padded(s.count);
   }
-  return end;
 }
 
 std::vector<float> ParameterArena::in_model_order(const std::vector<float>& block) const {
@@ -83,7 +112,7 @@ std::vector<float> ParameterArena::in_block_order(const std::vector<float>& segm
 }
 
 void ParameterArena::begin_step() {
-  for (const Segment& s : segments_) s.parameter.forget_grad();
+  for (const Segment& s : segments_) s.parameter.drop_grad();
 }
 
 void ParameterArena::finish_gradients() {

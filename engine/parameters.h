@@ -3,8 +3,12 @@
 // A layer is a plain struct; its visit() lists its tensors and its children. That one list serves the
 // optimizer, checkpoints, the table of `lucida info`, freezing and the counting of parameters.
 //
-// All trainable parameters lie in one flat block and their gradients in another of the same layout, those
-// that share their options side by side: an update is a kernel or two, clipping one norm.
+// All trainable parameters lie in one flat block, so that a checkpoint of the moments is one write; what is
+// not trained lies in another. Gradients:
+//     on a device   in one block of the same layout, where those that share their options are neighbours: an
+//                   update is a kernel or two, clipping one norm
+//     on the host   each comes when it is first written and goes with begin_step(), so that the next forward
+//                   pass keeps its activations where they lay: a step needs 90 MiB less for ResNet-50
 #pragma once
 #include <functional>
 #include <string>
@@ -81,7 +85,7 @@ class ParameterArena {
   ParameterArena(const std::vector<NamedTensor>&, const std::function<ParameterOptions(const NamedTensor&)>&,
                  Device = {});
 
-  // Forgets the last step's gradients: the next backward overwrites them.
+  // Forgets the last step's gradients: the next backward writes new ones.
   void begin_step();
   // Zeroes the gradient of every parameter that backward did not reach. Call before clipping or an update.
   void finish_gradients();
@@ -95,15 +99,18 @@ class ParameterArena {
   std::vector<float> in_block_order(const std::vector<float>& segments) const;
 
   const Tensor& values() const { return values_; }
-  const Tensor& gradients() const { return gradients_; }
+  bool gradients_in_one_block() const { return gradients_.defined(); }
+  const Tensor& gradients() const { return gradients_; }  // undefined where they do not lie in one block
+  float* gradient_of(size_t segment) const { return segments_[segment].parameter.grad().data(); }
   int64_t count() const { return values_.count(); }  // padding included
 
  private:
-  int64_t lay_out();
+  std::vector<size_t> layout() const;
+  void find_runs(const std::vector<size_t>& layout);
 
   std::vector<Segment> segments_;
   std::vector<Run> runs_;
-  Tensor values_, gradients_;
+  Tensor values_, gradients_, others_;
 };
 
 }  // namespace lucida

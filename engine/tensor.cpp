@@ -58,12 +58,9 @@ std::ostream& operator<<(std::ostream& out, const Shape& shape) {
 }
 
 Tensor Tensor::empty(Shape shape, Device device, DType dtype) {
-  auto body = std::make_shared<Body>();
-  body->memory = allocate(device, size_t(shape.count()) * size_of(dtype));
-  body->shape = shape;
-  body->device = device;
-  body->dtype = dtype;
-  return Tensor(std::move(body));
+  auto memory = allocate(device, size_t(shape.count()) * size_of(dtype));
+  return Tensor(std::make_shared<Body>(Body{.shape = shape, .device = device, .dtype = dtype}),
+                std::move(memory));
 }
 
 Tensor Tensor::full(Shape shape, float value, Device device) {
@@ -121,13 +118,36 @@ Tensor Tensor::reshaped(Shape shape) const {
 Tensor Tensor::slice(int64_t first, Shape shape) const {
   require(first >= 0 && first + shape.count() <= count(), "Tensor::slice: elements ", first, " to ",
           first + shape.count(), " of a tensor of ", count());
-  auto body = std::make_shared<Body>();
   char* start = data<char>() + size_t(first) * size_of(dtype());
-  body->memory = std::shared_ptr<void>(body_->memory, start);  // keeps the whole block alive
-  body->shape = shape;
-  body->device = device();
-  body->dtype = dtype();
-  return Tensor(std::move(body));
+  return Tensor(std::make_shared<Body>(Body{.shape = shape, .device = device(), .dtype = dtype()}),
+                std::shared_ptr<void>(memory_, start));  // keeps the whole block alive
+}
+
+Tensor Tensor::made() const {
+  if (!body_ || memory_)
+    return *this;
+  if (auto alive = body_->values.lock())
+    return Tensor(body_, std::move(alive));
+  require(bool(body_->make), "tensor ", shape(), ": its values are gone and cannot be made again");
+  const Tensor again = empty(shape(), device(), dtype());
+  body_->make(again);
+  body_->values = again.memory_;
+  return Tensor(body_, again.memory_);
+}
+
+void Tensor::can_be_made_again(std::function<void(const Tensor&)> make) const {
+  body_->values = memory_;
+  body_->make = std::move(make);
+}
+
+bool Tensor::may_be_overwritten() const {
+  return memory_.use_count() == 1 && device().kind == Device::cpu && reuses_memory();
+}
+
+Tensor Tensor::overwritten() && {
+  body_->values.reset();  // whoever asks for them makes them again
+  return Tensor(std::make_shared<Body>(Body{.shape = shape(), .device = device(), .dtype = dtype()}),
+                std::move(memory_));
 }
 
 const Tensor& Tensor::want_grad(bool wanted) const {
@@ -136,20 +156,41 @@ const Tensor& Tensor::want_grad(bool wanted) const {
 }
 
 bool Tensor::grad_for_writing() const {
-  if (!body_->grad)
-    body_->grad = empty(shape(), device(), dtype()).body_;
+  if (!body_->grad) {
+    const MemoryLabel label(Holds::gradients);
+    const Tensor g = empty(shape(), device(), dtype());
+    body_->grad = g.body_;
+    body_->grad_memory = g.memory_;
+  }
   return std::exchange(body_->grad_written, true);
+}
+
+void Tensor::take_for_grad(const Tensor& dy) const {
+  if (!wants_grad() || body_->grad || !dy.may_be_overwritten() || dy.shape() != shape() ||
+      dy.dtype() != dtype())
+    return;
+  body_->grad = dy.body_;
+  body_->grad_memory = dy.memory_;
+}
+
+Tensor Tensor::take_grad() const {
+  Tensor g = grad();
+  drop_grad();
+  return g;
 }
 
 void Tensor::drop_grad() const {
   body_->grad_written = false;
-  if (!body_->grad_is_fixed)
-    body_->grad = nullptr;
+  if (body_->grad_is_fixed)
+    return;
+  body_->grad = nullptr;
+  body_->grad_memory = nullptr;
 }
 
 void Tensor::use_grad_memory(const Tensor& g) const {
   require(g.shape() == shape(), "Tensor::use_grad_memory: gradient ", g.shape(), " for a tensor ", shape());
   body_->grad = g.body_;
+  body_->grad_memory = g.memory_;
   body_->grad_is_fixed = true;
   body_->grad_written = false;
 }

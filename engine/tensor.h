@@ -4,11 +4,15 @@
 // are [N,H,W,C] (the channel runs fastest), convolution weights [O,H,W,I]; files and the command
 // line speak [N,C,H,W] and [O,I,H,W], and engine/layout.h converts at that border.
 //
+// What a tensor is (shape, type, gradient) and its values are owned apart: a derivative that only writes a
+// gradient keeps a handle without values, and values that can be computed again need not be kept at all.
+//
 // Read next:  engine/memory.h    where the bytes come from
 //             engine/autograd.h  how gradients flow through what was computed
 #pragma once
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <ostream>
@@ -79,6 +83,7 @@ class Tensor {
   Tensor on(Device) const;  // this tensor where it lies there already, else a copy without gradient
 
   bool defined() const { return body_ != nullptr; }
+  bool has_values() const { return memory_ != nullptr; }
   const Shape& shape() const { return body_->shape; }
   int64_t count() const { return body_->shape.count(); }
   Device device() const { return body_->device; }
@@ -87,7 +92,7 @@ class Tensor {
   // The first element. T must be the type that dtype() names.
   template <class T = float>
   T* data() const {
-    return static_cast<T*>(body_->memory.get());
+    return static_cast<T*>(memory_.get());
   }
   std::vector<float> to_host() const;          // of an f32 or bf16 tensor
   std::vector<uint8_t> bytes_on_host() const;  // of a u8 tensor
@@ -97,31 +102,57 @@ class Tensor {
   Tensor reshaped(Shape) const;
   Tensor slice(int64_t first_element, Shape) const;
 
+  // What the closure of a derivative captures:
+  //   without_values()  where it writes the gradient and reads nothing
+  //   saved()           where it reads the values: without them where they can be made again, and made()
+  //                     gives them back, for as long as its result lives
+  Tensor without_values() const { return Tensor(body_, nullptr); }
+  Tensor saved() const { return body_ && body_->make ? without_values() : *this; }
+  Tensor made() const;
+  // `make` fills a tensor of this shape with these values, bit for bit.
+  void can_be_made_again(std::function<void(const Tensor& into)> make) const;
+  // A new tensor, without values yet, where this one's lay: only if nobody else can read them any more and
+  // the device is the host (a device's kernels are promised that what they read and write lies apart).
+  bool may_be_overwritten() const;
+  Tensor overwritten() &&;
+
   const Tensor& want_grad(bool wanted = true) const;
   bool wants_grad() const { return body_ && body_->wants_grad; }
   bool has_grad() const { return body_->grad_written; }
-  Tensor grad() const { return Tensor(body_->grad); }
+  Tensor grad() const { return Tensor(body_->grad, body_->grad_memory); }
   template <class T = float>
   GradSlotOf<T> grad_slot() const {  // marks the gradient as written; T is what dtype() names
     const bool accumulate = wants_grad() && grad_for_writing();
     return wants_grad() ? GradSlotOf<T>{grad().template data<T>(), accumulate} : GradSlotOf<T>{};
   }
+  // The same; where this gradient is the first and dy may be overwritten, it goes where dy lies.
+  template <class T = float>
+  GradSlotOf<T> grad_slot_over(const Tensor& dy) const {
+    take_for_grad(dy);
+    return grad_slot<T>();
+  }
+  Tensor take_grad() const;                     // the gradient, which this tensor has no longer
   void drop_grad() const;                       // forgets the gradient and frees its memory
   void use_grad_memory(const Tensor& g) const;  // gradients go to g from now on (a parameter arena)
   void forget_grad() const { body_->grad_written = false; }  // next writer overwrites; memory stays
 
  private:
   struct Body {
-    std::shared_ptr<void> memory;
     Shape shape;
     Device device;
     DType dtype = DType::f32;
     bool wants_grad = false, grad_written = false, grad_is_fixed = false;
     std::shared_ptr<Body> grad;
+    std::shared_ptr<void> grad_memory;
+    std::function<void(const Tensor& into)> make;
+    std::weak_ptr<void> values;  // with `make`: while somebody still owns them
   };
-  explicit Tensor(std::shared_ptr<Body> body) : body_(std::move(body)) {}
+  Tensor(std::shared_ptr<Body> body, std::shared_ptr<void> memory)
+      : body_(std::move(body)), memory_(std::move(memory)) {}
   bool grad_for_writing() const;  // gives the gradient memory; whether it was written before
+  void take_for_grad(const Tensor& dy) const;
   std::shared_ptr<Body> body_;
+  std::shared_ptr<void> memory_;
 };
 
 // Calls f with a value of the element type of x, float or Bf16:  by_dtype(x, [&]<class T>(T) { ... })

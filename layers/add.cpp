@@ -11,11 +11,15 @@ Tensor add(const Tensor& a, const Tensor& b) {
     const auto& kernels = kernels_for<AddKernelsOf<T>>(a.device());
     const Tensor y = Tensor::empty(a.shape(), a.device(), a.dtype());
     kernels.forward(a.count(), a.data<T>(), b.data<T>(), y.data<T>());
-    return record("add", y, {&a, &b}, [&kernels, a, b](const Tensor& dy) {
-      for (const Tensor& input : {a, b})
-        if (const auto d = input.grad_slot<T>())
+    const auto backward = [&kernels, a = a.without_values(), b = b.without_values()](const Tensor& dy) {
+      for (const Tensor& input : {a, b}) {
+        const auto d = input.grad_slot_over<T>(dy);
+        const bool is_dy = d.data == dy.data<T>() && !d.accumulate;  // the first input takes dy as it is
+        if (d && !is_dy)
           kernels.backward(dy.count(), dy.data<T>(), d);
-    });
+      }
+    };
+    return record("add", y, {&a, &b}, backward);
   });
 }
 

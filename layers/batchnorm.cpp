@@ -1,5 +1,7 @@
 #include "layers/batchnorm.h"
 
+#include <utility>
+
 #include "engine/autograd.h"
 #include "engine/memory.h"
 
@@ -28,15 +30,16 @@ template <class T>
 Statistics statistics(BatchNorm2d& bn, const Tensor& x, typename Kernels<T>::Sizes s, Mode mode,
                       const Kernels<T>& kernels) {
   const auto per_channel = [&] { return Tensor::empty({s.channels}, x.device()); };
-  const bool of_batch = mode == Mode::train && !bn.frozen;
+  const bool of_batch = mode != Mode::eval && !bn.frozen;
   if (of_batch)
     require(s.rows > 1, "batchnorm2d: training needs more than one value a channel, got ", x.shape());
   const Tensor mean = of_batch ? per_channel() : bn.running_mean;
   const Tensor var = of_batch ? per_channel() : bn.running_var;
   if (of_batch) {
     kernels.statistics(s, x.data<T>(), mean.data(), var.data());
-    kernels.update_running(s, bn.momentum, mean.data(), var.data(), bn.running_mean.data(),
-                           bn.running_var.data());
+    if (mode == Mode::train)
+      kernels.update_running(s, bn.momentum, mean.data(), var.data(), bn.running_mean.data(),
+                             bn.running_var.data());
   }
   const Statistics st{mean, per_channel(), per_channel(), per_channel(), of_batch};
   kernels.fold(s, bn.eps, mean.data(), var.data(), bn.gamma.data(), bn.beta.data(), st.rstd.data(),
@@ -73,23 +76,47 @@ void backward(const Saved& s, const Kernels<T>& kernels, typename Kernels<T>::Si
     kernels.reduce(sizes, s.x.data<T>(), mask, dy.data<T>(), mean, rstd, sum.data(), sum_xhat.data());
   kernels.coefficients(sizes, s.statistics.of_batch, sum.data(), sum_xhat.data(), mean, rstd, s.gamma.data(),
                        {a.data(), b.data(), c.data()}, dgamma, dbeta);
-  const auto dx = s.x.grad_slot<T>(), dskip = s.skip.grad_slot<T>();
+  const auto dx = s.x.grad_slot_over<T>(dy), dskip = s.skip.grad_slot<T>();
   if (dx || dskip)
     kernels.apply(sizes, s.x.data<T>(), mask, dy.data<T>(), a.data(), b.data(), c.data(), dx, dskip);
 }
 
-Tensor run(std::string_view name, BatchNorm2d& bn, const Tensor& x, const Tensor& skip, bool relu,
-           Mode mode) {
+// One pass over memory in exchange for a quarter of the activations, on the host, where memory is scarce.
+bool makes_again(const Tensor& x) {
+  return Tape::keeping() && x.device().kind == Device::cpu && reuses_memory();
+}
+
+// Where the result goes: over skip, which nobody else reads, or over x if no derivative will read it.
+Tensor place_for_result(Tensor& x, Tensor& skip) {
+  if (skip.defined() && skip.may_be_overwritten())
+    return std::exchange(skip, skip.without_values()).overwritten();
+  if (!Tape::keeping() && x.may_be_overwritten())
+    return std::exchange(x, x.without_values()).overwritten();
+  return Tensor::empty(x.shape(), x.device(), x.dtype());
+}
+
+Tensor run(std::string_view name, BatchNorm2d& bn, Tensor x, Tensor skip, bool relu, Mode mode) {
   const MemoryLabel label(name);
   check(bn, x, skip);
   return by_dtype(x, [&]<class T>(T) {
     const auto& kernels = kernels_for<Kernels<T>>(x.device());
     const typename Kernels<T>::Sizes sizes{x.count() / bn.gamma.count(), int(bn.gamma.count())};
     const Statistics st = statistics<T>(bn, x, sizes, mode, kernels);
-    const Tensor y = Tensor::empty(x.shape(), x.device(), x.dtype());
-    kernels.normalize(sizes, x.data<T>(), st.scale.data(), st.shift.data(),
-                      skip.defined() ? skip.data<T>() : nullptr, relu, y.data<T>());
-    const Saved saved{x, relu && skip.defined() ? y : Tensor(), skip, bn.gamma, bn.beta, st, relu};
+    const T *from = x.data<T>(), *added = skip.defined() ? skip.data<T>() : nullptr;
+    const Tensor y = place_for_result(x, skip);
+    kernels.normalize(sizes, from, st.scale.data(), st.shift.data(), added, relu, y.data<T>());
+    if (!skip.defined() && makes_again(x))
+      y.can_be_made_again([&kernels, sizes, x, st, relu](const Tensor& into) {
+        kernels.normalize(sizes, x.data<T>(), st.scale.data(), st.shift.data(), nullptr, relu,
+                          into.data<T>());
+      });
+    const Saved saved{x,
+                      relu && skip.defined() ? y : Tensor(),
+                      skip.without_values(),
+                      bn.gamma,
+                      bn.beta.without_values(),
+                      st,
+                      relu};
     return record(name, y, {&x, &skip, &bn.gamma, &bn.beta},
                   [saved, &kernels, sizes](const Tensor& dy) { backward<T>(saved, kernels, sizes, dy); });
   });
@@ -110,16 +137,16 @@ void BatchNorm2d::visit(Visitor& v) {
   v.buffer("running_var", running_var);
 }
 
-Tensor batchnorm2d(BatchNorm2d& bn, const Tensor& x, Mode mode) {
-  return run("batchnorm2d", bn, x, {}, false, mode);
+Tensor batchnorm2d(BatchNorm2d& bn, Tensor x, Mode mode) {
+  return run("batchnorm2d", bn, std::move(x), {}, false, mode);
 }
 
-Tensor batchnorm_relu(BatchNorm2d& bn, const Tensor& x, Mode mode) {
-  return run("batchnorm_relu", bn, x, {}, true, mode);
+Tensor batchnorm_relu(BatchNorm2d& bn, Tensor x, Mode mode) {
+  return run("batchnorm_relu", bn, std::move(x), {}, true, mode);
 }
 
-Tensor batchnorm_add_relu(BatchNorm2d& bn, const Tensor& x, const Tensor& skip, Mode mode) {
-  return run("batchnorm_add_relu", bn, x, skip, true, mode);
+Tensor batchnorm_add_relu(BatchNorm2d& bn, Tensor x, Tensor skip, Mode mode) {
+  return run("batchnorm_add_relu", bn, std::move(x), std::move(skip), true, mode);
 }
 
 }  // namespace lucida

@@ -31,10 +31,15 @@ struct BatchNorm2d {
   bool frozen = false;
 };
 
-// x [N,H,W,C] -> the same shape. The fused forms save a pass over memory for each part:
-Tensor batchnorm2d(BatchNorm2d&, const Tensor& x, Mode);
-Tensor batchnorm_relu(BatchNorm2d&, const Tensor& x, Mode);                          // max(0, bn(x))
-Tensor batchnorm_add_relu(BatchNorm2d&, const Tensor& x, const Tensor& skip, Mode);  // max(0, bn(x) + skip)
+// x [N,H,W,C] -> the same shape. The fused forms save a pass over memory for each part. On the host the
+// result lies where skip lay, or without a tape where x lay, if the caller gave up the only handle to it.
+//
+// For the way back x is kept. On the host the result of the first two is not: whoever saved it gets it made
+// again from x, scale and shift, one pass over memory, the same bits. In ResNet-50 it is 19 MiB of the 86 MiB
+// that an image of 224 x 224 would keep.
+Tensor batchnorm2d(BatchNorm2d&, Tensor x, Mode);
+Tensor batchnorm_relu(BatchNorm2d&, Tensor x, Mode);                   // max(0, bn(x))
+Tensor batchnorm_add_relu(BatchNorm2d&, Tensor x, Tensor skip, Mode);  // max(0, bn(x) + skip)
 
 struct BatchNormCoefficients {
   float *a, *b, *c;  // each [channels]

@@ -11,7 +11,7 @@ Tensor boostlu(const Tensor& x, float alpha) {
     const Tensor y = Tensor::empty(x.shape(), x.device(), x.dtype());
     kernels.forward(x.count(), alpha, x.data<T>(), y.data<T>());
     return record("boostlu", y, {&x}, [&kernels, alpha, x](const Tensor& dy) {
-      kernels.backward(x.count(), alpha, x.data<T>(), dy.data<T>(), x.grad_slot<T>());
+      kernels.backward(x.count(), alpha, x.data<T>(), dy.data<T>(), x.grad_slot_over<T>(dy));
     });
   });
 }

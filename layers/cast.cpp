@@ -5,7 +5,7 @@
 namespace lucida {
 
 Tensor to_bf16(const Tensor& x) {
-  return record("cast", rounded_to_bf16(x), {&x}, [x](const Tensor& dy) {
+  return record("cast", rounded_to_bf16(x), {&x}, [x = x.without_values()](const Tensor& dy) {
     kernels_for<CastKernels>(x.device()).from_bf16(x.count(), dy.data<Bf16>(), x.grad_slot());
   });
 }

@@ -37,15 +37,16 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dO
     const auto& kernels = kernels_for<Conv2dKernelsOf<T>>(x.device());
     const Tensor y = Tensor::empty(out, x.device(), x.dtype()), used = weight_in_use(weight, x.dtype());
     kernels.forward(sizes, x.data<T>(), used.data<T>(), bias.defined() ? bias.data() : nullptr, y.data<T>());
-    return record("conv2d", y, {&x, &weight, &bias},
-                  [&kernels, sizes, x, weight, used, bias](const Tensor& dy) {
-                    if (const GradSlot db = bias.grad_slot())
-                      kernels.backward_bias(sizes, dy.data<T>(), db);
-                    if (const GradSlot dw = weight.grad_slot())
-                      kernels.backward_weight(sizes, x.data<T>(), dy.data<T>(), dw);
-                    if (const auto dx = x.grad_slot<T>())
-                      kernels.backward_data(sizes, dy.data<T>(), used.data<T>(), dx);
-                  });
+    const auto backward = [&kernels, sizes, x = x.saved(), weight, used,
+                           bias = bias.without_values()](const Tensor& dy) {
+      if (const GradSlot db = bias.grad_slot())
+        kernels.backward_bias(sizes, dy.data<T>(), db);
+      if (const GradSlot dw = weight.grad_slot())
+        kernels.backward_weight(sizes, x.made().template data<T>(), dy.data<T>(), dw);
+      if (const auto dx = x.grad_slot<T>())  // where an x that was made again lay a moment ago
+        kernels.backward_data(sizes, dy.data<T>(), used.data<T>(), dx);
+    };
+    return record("conv2d", y, {&x, &weight, &bias}, backward);
   });
 }
 

@@ -45,6 +45,25 @@ struct Conv2dKernelsOf {
 };
 using Conv2dKernels = Conv2dKernelsOf<float>;
 
+// What follows a convolution's sum before it is written: y = sum + bias (+ skip) (then relu).
+struct Conv2dEpilogue {
+  const float* bias = nullptr;
+  const float* skip = nullptr;  // laid out like y, and not y itself
+  bool relu = false;
+};
+
+// Inference: one weight meets many batches, so it is put once into the order in which the kernel reads it.
+// `planned` are the sizes of the largest batch; a batch of `images` <= planned.n runs with what was prepared
+// for it. Optional: a device without these kernels runs the plain ones.
+struct Conv2dPreparedKernels {
+  static constexpr std::string_view name = "conv2d_prepared";
+  int64_t (*prepared_floats)(const Conv2dSizes& planned);
+  void (*prepare)(const Conv2dSizes& planned, const float* weight, float* prepared);
+  int64_t (*workspace_floats)(const Conv2dSizes& planned);
+  void (*forward)(const Conv2dSizes& planned, int images, const float* x, const float* prepared,
+                  const Conv2dEpilogue&, float* y, float* workspace);
+};
+
 // x [N,H,W,C], weight [O,R,S,C], bias [O] or undefined -> [N,out_h,out_w,O] of x's type. Weight and bias are
 // f32 (the master weights); for a bf16 x a bf16 copy of the weight is made, and its gradient is f32 again.
 // Throws Error when channels differ or the kernel does not fit into the padded image.

@@ -15,15 +15,16 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Tensor y = Tensor::empty({sizes.n, sizes.out}, x.device()), used = weight_in_use(weight, x.dtype());
   const float* b = bias.defined() ? bias.data() : nullptr;
   kernels.forward(sizes, x.data(), used.data(), b, y.data());
-  return record("linear", y, {&x, &weight, &bias},
-                [&kernels, sizes, x, weight, used, bias](const Tensor& dy) {
-                  if (const GradSlot dx = x.grad_slot())
-                    kernels.backward_data(sizes, dy.data(), used.data(), dx);
-                  if (const GradSlot dw = weight.grad_slot())
-                    kernels.backward_weight(sizes, x.data(), dy.data(), dw);
-                  if (const GradSlot db = bias.grad_slot())
-                    kernels.backward_bias(sizes, dy.data(), db);
-                });
+  return record(
+      "linear", y, {&x, &weight, &bias},
+      [&kernels, sizes, x = x.saved(), weight, used, bias = bias.without_values()](const Tensor& dy) {
+        if (const GradSlot dx = x.grad_slot())
+          kernels.backward_data(sizes, dy.data(), used.data(), dx);
+        if (const GradSlot dw = weight.grad_slot())
+          kernels.backward_weight(sizes, x.made().data(), dy.data(), dw);
+        if (const GradSlot db = bias.grad_slot())
+          kernels.backward_bias(sizes, dy.data(), db);
+      });
 }
 
 }  // namespace lucida

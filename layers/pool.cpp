@@ -23,10 +23,11 @@ Tensor max_pool(const Tensor& x, int kernel, int stride, int pad) {
     const Tensor y = Tensor::empty(out, x.device(), x.dtype());
     const Tensor winner = Tensor::empty(out, x.device(), DType::u8);
     kernels.forward(sizes, x.data<T>(), y.data<T>(), winner.data<uint8_t>());
-    return record("maxpool2d", y, {&x},
-                  [&kernels, sizes, x, winner](const Tensor& dy) {  // saves a byte an output
-                    kernels.backward(sizes, dy.data<T>(), winner.data<uint8_t>(), x.grad_slot<T>());
-                  });
+    return record(
+        "maxpool2d", y, {&x},
+        [&kernels, sizes, x = x.without_values(), winner](const Tensor& dy) {  // saves a byte an output
+          kernels.backward(sizes, dy.data<T>(), winner.data<uint8_t>(), x.grad_slot<T>());
+        });
   });
 }
 
@@ -38,7 +39,7 @@ Tensor global_average(const Tensor& x) {
     const auto& kernels = kernels_for<GlobalAverageKernelsOf<T>>(x.device());
     const Tensor y = Tensor::empty({n, c}, x.device());
     kernels.forward(n, hw, c, x.data<T>(), y.data());
-    return record("global_average", y, {&x}, [&kernels, n, hw, c, x](const Tensor& dy) {
+    return record("global_average", y, {&x}, [&kernels, n, hw, c, x = x.without_values()](const Tensor& dy) {
       kernels.backward(n, hw, c, dy.data(), x.grad_slot<T>());
     });
   });

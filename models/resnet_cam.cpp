@@ -92,8 +92,8 @@ int resnet_depth(const std::string& name) {
 Tensor Block::operator()(const Tensor& x, Mode mode) {
   Tensor h = x;
   for (size_t i = 0; i + 1 < path.size(); ++i) h = batchnorm_relu(path[i].bn, path[i].conv(h), mode);
-  const Tensor skip = shortcut ? batchnorm2d(shortcut->bn, shortcut->conv(x), mode) : x;
-  return batchnorm_add_relu(path.back().bn, path.back().conv(h), skip, mode);
+  Tensor skip = shortcut ? batchnorm2d(shortcut->bn, shortcut->conv(x), mode) : x;
+  return batchnorm_add_relu(path.back().bn, path.back().conv(h), std::move(skip), mode);
 }
 
 void Block::visit(Visitor& v) {
@@ -106,6 +106,16 @@ void Block::visit(Visitor& v) {
   v.child("downsample.0", shortcut->conv);
   v.child("downsample.1", shortcut->bn);
 }
+
+namespace {
+
+Tensor run_again_on_the_way_back(Block& block, const Tensor& x, Mode mode) {
+  return recomputed("block", x, [&block, mode](const Tensor& in, bool again) {
+    return block(in, again && mode == Mode::train ? Mode::train_again : mode);
+  });
+}
+
+}  // namespace
 
 ResNetCam::ResNetCam(ResNetOptions o, NoWeights)
     : options((require_known(o), o)),
@@ -129,7 +139,7 @@ ResNetCam::ResNetCam(ResNetOptions o, uint64_t seed) : ResNetCam(o, NoWeights{})
   head.conv.initialise_uniform(random, item);
 }
 
-ResNetCam::Output ResNetCam::operator()(const Tensor& images, Mode mode) {
+ResNetCam::Output ResNetCam::operator()(const Tensor& images, Mode mode, Keep keep) {
   require(images.shape().rank() == 4 && images.shape()[3] == 3, "resnet: images must be [N,H,W,3], got ",
           images.shape());
   Tensor h;
@@ -140,7 +150,8 @@ ResNetCam::Output ResNetCam::operator()(const Tensor& images, Mode mode) {
   for (size_t s = 0; s < stages.size(); ++s)
     for (size_t i = 0; i < stages[s].size(); ++i) {
       const LayerName name("layer" + std::to_string(s + 1) + "." + std::to_string(i));
-      h = stages[s][i](h, mode);
+      Block& block = stages[s][i];
+      h = keep == Keep::activations ? block(h, mode) : run_again_on_the_way_back(block, h, mode);
     }
   return head(h, options.alpha);
 }

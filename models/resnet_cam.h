@@ -47,6 +47,10 @@ struct Block {
   std::optional<ConvBn> shortcut;  // only where the shape changes
 };
 
+// What a forward pass of training keeps for the way back: all activations that derivatives read, or only what
+// goes into each block, which then computes its activations a second time.
+enum class Keep { activations, block_inputs };
+
 class ResNetCam {
  public:
   explicit ResNetCam(ResNetOptions, uint64_t seed = 1);  // He-initialised
@@ -54,7 +58,8 @@ class ResNetCam {
   ResNetCam(ResNetOptions, NoWeights);  // all weights 0: for those who fill in all of them next
 
   using Output = CamHead::Output;
-  Output operator()(const Tensor& images, Mode);  // f32 or bf16 images; logits are f32 in either case
+  // f32 or bf16 images; logits are f32 in either case.
+  Output operator()(const Tensor& images, Mode, Keep = Keep::activations);
 
   void visit(Visitor&);  // torchvision's names; the head is "classifier"
   Device device() const { return stem.conv.weight.device(); }

@@ -6,9 +6,11 @@ SGD with momentum; logits are the mean over H and W of a 1x1 convolution), or in
     scripts/peer_pytorch.py --mode infer --batch 1 --layout channels_last
     scripts/peer_pytorch.py --mode infer-frozen            # jit.freeze + optimize_for_inference
 
-Prints one JSON line a layout: {"images_per_s": best of the repeats, "peak_mib": peak resident memory beyond
-what the process held once the weights were there, ...}. Each layout runs in a process of its own, so that one's
-peak does not hide the other's. `lucida bench step --json` prints the same fields.
+Prints one JSON line a layout: {"images_per_s": best of the repeats, "ms": of that step or batch, "peak_mib": peak
+resident memory beyond what the process held once the weights were there, ...}. Each layout runs in a process of its
+own, so that one's peak does not hide the other's. `lucida bench step --json` prints the same fields; the peer of
+`lucida bench infer --json`, images_per_s and batch1_ms, is infer-frozen with --batch 16 and with --batch 1.
+scripts/peer_ratio.py runs both programs in turn and prints ratios.
 """
 import argparse
 import json
@@ -124,7 +126,7 @@ def measure(options):
         step()
         best = min(best, time.perf_counter() - start)
     print(json.dumps({
-        "images_per_s": round(options.batch / best, 3), "peak_mib": round(peak_mib() - before, 1),
+        "images_per_s": round(options.batch / best, 3), "ms": round(1e3 * best, 2), "peak_mib": round(peak_mib() - before, 1),
         "torch": torch.__version__, "layout": options.layout, "mode": options.mode, "batch": options.batch,
         "size": options.size, "threads": options.threads}), flush=True)
 

@@ -124,6 +124,43 @@ TEST_CASE("commands: metrics prints one JSON object") {
   CHECK(j["ap"][5] == 100);
 }
 
+TEST_CASE("commands: bench step says who holds what at the peak, and recompute needs less") {
+  const auto memory = [](const std::string& option) {
+    const json j = json::parse(
+        output_of({"bench", "step", "--model", "resnet18", "--batch", "8", "--image-size", "96", "--repeats",
+                   "1", "--quiet", "0", "--device", "cpu", "--memory", option, "--json"}))["memory"];
+    double sum = 0, uses = 0;
+    std::set<std::string> layers;
+    for (const json& h : j["holders"]) {
+      sum += h["mib"].get<double>();
+      layers.insert(h["layer"]);
+    }
+    for (const json& use : j["by_use"]) uses += use.get<double>();
+    CHECK(sum == doctest::Approx(j["peak_mib"].get<double>()));
+    CHECK(uses == doctest::Approx(sum));
+    CHECK(layers.contains("layer1.0"));
+    CHECK(j["by_use"]["optimizer"].get<double>() == doctest::Approx(j["by_use"]["parameters"]).epsilon(0.01));
+    return j["peak_mib"].get<double>();
+  };
+  CHECK(memory("--recompute") < memory("--repeats=1"));
+  const ProgramResult text =
+      run_lucida({"bench", "step", "--model", "resnet18", "--batch", "2", "--image-size", "64", "--repeats",
+                  "1", "--quiet", "0", "--device", "cpu", "--memory"});
+  CHECK(text.out.find("tensors at the peak, MiB") != std::string::npos);
+  CHECK(text.out.find("optimizer moments") != std::string::npos);
+}
+
+TEST_CASE("commands: bench infer, folded and not") {
+  for (const std::string option : {"--fold", "--no-fold"}) {
+    const json j =
+        json::parse(output_of({"bench", "infer", "--model", "resnet18", "--batch", "2", "--image-size", "64",
+                               "--repeats", "1", "--quiet", "0", "--device", "cpu", option, "--json"}));
+    CHECK(j["folded"] == (option == "--fold"));
+    CHECK(j["images_per_s"] > 0);
+    CHECK(j["batch1_ms"] > 0);
+  }
+}
+
 TEST_CASE("commands: predict and info read a checkpoint; alpha changes the scores") {
   const test::Scratch folder;
   const ModelInfo info{{.depth = 18, .classes = 3}, {"a", "b", "c"}, 64};
@@ -140,6 +177,10 @@ TEST_CASE("commands: predict and info read a checkpoint; alpha changes the score
                    "2", "--alpha", alpha, "--json"}))["images"][0]["predictions"];
   };
   CHECK(predict("1").size() == 2);
+  const json plain = json::parse(output_of({"predict", "--checkpoint", folder.path("model.safetensors"),
+                                            "--image", image, "--alpha", "1", "--no-fold", "--json"}));
+  CHECK(predict("1")[0]["logit"].get<float>() ==
+        doctest::Approx(plain["images"][0]["predictions"][0]["logit"].get<float>()).epsilon(1e-5));
   CHECK(predict("5")[0]["logit"] > predict("1")[0]["logit"]);
   const json j = json::parse(output_of({"info", "--checkpoint", folder.path("model.safetensors"), "--json"}));
   CHECK(j["tensors"].size() == named_tensors(model).size());

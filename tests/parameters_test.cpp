@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/memory.h"
 #include "layers/batchnorm.h"
 #include "layers/conv2d.h"
 #include "layers/linear.h"
@@ -105,22 +106,64 @@ TEST_CASE("parameters: gradients overwrite after begin_step, add up within a ste
       v.weight("used", used);
       v.weight("unused", unused);
     }
+  };
+  for (const Device device : {Device{}, Device{Device::emulated}}) {
+    if (device.kind == Device::emulated && runtime_of(Device::cuda))
+      continue;  // a build for GPUs has no emulated kernels
+    INFO(device);
+    Two model;
+    ParameterArena arena(named_tensors(model), options, device);
+    CHECK(arena.gradients_in_one_block() == (device.kind != Device::cpu));
+    if (arena.gradients_in_one_block())
+      std::fill_n(arena.gradients().data(), arena.count(), 99.0f);  // of an earlier step
+    const Tensor x = noise_tensor({1, 4}, 3).on(device);
+    const auto backward = [&] {
+      Tape tape;
+      tape.backward(linear(x, model.used, {}), Tensor::full({1, 1}, 1, device));
+    };
+    for (int times : {1, 2, 3}) {
+      arena.begin_step();
+      for (int i = 0; i < times; ++i) backward();
+      arena.finish_gradients();
+      for (int64_t i = 0; i < 4; ++i)
+        CHECK(arena.gradient_of(0)[i] == doctest::Approx(float(times) * x.data()[i]));
+      for (int64_t i = 0; i < 3; ++i) CHECK(arena.gradient_of(1)[i] == 0);
+    }
+  }
+}
+
+TEST_CASE("parameters: on the host a gradient's memory lasts from its first writer to the next step") {
+  struct One {
+    Tensor weight = Tensor::full({1, 1 << 18}, 2).want_grad();
+    void visit(Visitor& v) { v.weight("weight", weight); }
   } model;
   ParameterArena arena(named_tensors(model), options);
-  std::fill_n(arena.gradients().data(), arena.count(), 99.0f);  // of an earlier step
-  const Tensor x = noise_tensor({1, 4}, 3);
-  const auto backward = [&] {
-    Tape tape;
-    tape.backward(linear(x, model.used, {}), Tensor::full({1, 1}, 1));
-  };
-  for (int times : {1, 2, 3}) {
+  const Tensor x = Tensor::full({1, 1 << 18}, 3);
+  const size_t start = memory_use({}).current;
+  for (int step = 0; step < 2; ++step) {
+    {
+      Tape tape;
+      const Tensor y = linear(x, model.weight, {});
+      CHECK(memory_use({}).current - start < 1024);
+      tape.backward(y, Tensor::full({1, 1}, 1));
+    }
+    CHECK(memory_use({}).current - start == 1 << 20);
     arena.begin_step();
-    for (int i = 0; i < times; ++i) backward();
-    arena.finish_gradients();
-    for (int64_t i = 0; i < 4; ++i)
-      CHECK(arena.gradients().data()[i] == doctest::Approx(float(times) * x.data()[i]));
-    for (int64_t i = 0; i < 3; ++i) CHECK(arena.gradients().data()[arena.segments()[1].first + i] == 0);
+    CHECK(memory_use({}).current == start);
   }
+}
+
+TEST_CASE("parameters: nothing is left where the model's tensors lay before") {
+  const size_t before = memory_use({}).current;
+  Model model;
+  model.second.conv.weight.want_grad(false);
+  const size_t plain = memory_use({}).current - before;
+  ParameterArena arena(named_tensors(model), options);
+  const std::vector<NamedTensor> all = named_tensors(model);
+  size_t blocks = 0;
+  for (const NamedTensor& t : all) blocks += size_t((t.tensor->count() + 15) / 16 * 64);
+  CHECK(plain == blocks);
+  CHECK(memory_use({}).current - before == blocks);
 }
 
 }  // namespace

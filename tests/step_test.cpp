@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cpu/conv2d_winograd.h"
 #include "engine/memory.h"
 #include "tests/check.h"
 
@@ -152,6 +153,23 @@ const Plan eight_steps{.steps = 8, .size = 33, .batch = 2};
 TEST_CASE("step: ten steps of ResNet-18 on emulated kernels give the losses of the cpu") {
   if (!no_emulated())
     check_same_losses(train(ten_steps, {Device::emulated}), train(ten_steps, {}));
+}
+
+// Large enough that Winograd is chosen in the first two stages, forward and back.
+TEST_CASE("step: ten steps of ResNet-18 with Winograd convolutions give the losses of direct ones") {
+  const Plan plan{.steps = 10, .size = 112, .batch = 4};
+  REQUIRE(winograd_pays({4, 28, 28, 64, 64, 3, 3, 1, 1, 1}));
+  REQUIRE(winograd_pays({4, 14, 14, 128, 128, 3, 3, 1, 1, 1}));
+  const ForcedRung<Conv2dKernels> rung(2);
+  const Training winograd = train(plan, {});
+  const ForcedRung<Conv2dKernels> direct_rung(1);
+  const Training direct = train(plan, {});
+  for (size_t i = 0; i < 10; ++i) {
+    INFO("step ", i, ": loss ", winograd.losses[i], ", direct ", direct.losses[i]);
+    CHECK(std::fabs(winograd.losses[i] - direct.losses[i]) <= 1e-3 * std::fabs(direct.losses[i]));
+  }
+  CHECK(winograd.losses != direct.losses);
+  CHECK(direct.losses.back() < 0.5 * direct.losses.front());
 }
 
 TEST_CASE("step: from the same weights emulated kernels give the gradients of the cpu, at first and later") {

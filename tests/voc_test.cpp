@@ -14,6 +14,7 @@ using namespace lucida::test;
 namespace {
 
 const char* const xml = R"(<annotation><filename>b.jpg</filename>
+<size><width>40</width><height>30</height><depth>3</depth></size>
 <object><name>train</name><difficult>1</difficult>
   <bndbox><xmax>30</xmax><xmin>11</xmin><ymin>1</ymin><ymax>5.5</ymax></bndbox>
   <part><name>head</name>
@@ -68,6 +69,8 @@ TEST_CASE("voc: boxes count from 0 and end one past the last pixel") {
   CHECK(box.xmax == 30);
   CHECK(box.ymax == 5.5f);
   CHECK_FALSE(d.boxes[1][1].difficult);
+  CHECK(d.sizes[1].width == 40);
+  CHECK(d.sizes[1].height == 30);
 }
 
 TEST_CASE("voc: VOC 2007 has a test split of its own") {
@@ -76,6 +79,13 @@ TEST_CASE("voc: VOC 2007 has a test split of its own") {
   s.write("VOC2007/ImageSets/Main/train_test.txt", "t  1\n");
   s.write("VOC2007/ImageSets/Main/cat_test.txt", "t -1\n");
   CHECK(load_dataset({"voc", s.path(), "test"}).images == std::vector<std::string>{"JPEGImages/t.jpg"});
+  CHECK(load_dataset({"voc", s.path("VOC2007/"), "test"}).name == "voc2007");
+  CHECK(load_dataset({"voc2007", s.path(), "train"}).size() == 2);
+  CHECK(contains(error_of([&] { load_dataset({"voc2012", s.path(), "train"}); }), "VOC2012"));
+  write_set(s, "VOC2012/");
+  CHECK(load_dataset({"voc", s.path(), "test"}).name == "voc2012");
+  CHECK(load_dataset({"voc", s.path(), "test"}).images == std::vector<std::string>{"JPEGImages/c.jpg"});
+  CHECK(load_dataset({"voc2007", s.path(), "test"}).images == std::vector<std::string>{"JPEGImages/t.jpg"});
 }
 
 TEST_CASE("voc: malformed files are named with line or byte") {
@@ -110,10 +120,12 @@ TEST_CASE("voc: malformed files are named with line or byte") {
 
 TEST_CASE("dataset: unknown names and places") {
   const Scratch s;
-  CHECK(contains(error_of([&] {
-                   load_dataset({"imagenet", s.path(), "train"});
-                 }),
-                 "known are voc, folder, scenes"));
+  CHECK(contains(
+      error_of([&] {
+        load_dataset({"imagenet", s.path(), "train"});
+      }),
+      "known are voc, voc2007, voc2012, coco, coco2014, coco2017, nuswide, nuswide-npy, nuswide-lists, "
+      "cub, openimages, folder, npy, scenes"));
   CHECK(contains(error_of([&] { load_dataset({"voc", s.path(), "training"}); }), "unknown split 'training'"));
   CHECK(contains(error_of([&] { load_dataset({"voc", "", "train"}); }), "--root"));
   CHECK(contains(error_of([&] { load_dataset({"voc", s.path(), "train"}); }), s.path()));

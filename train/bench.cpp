@@ -27,9 +27,11 @@ void print_row(const Json& r) {
 
 void print_text(const Json& j) {
   for (const auto& [key, value] : j.items())
-    if (!value.is_array())
+    if (!value.is_structured())
       std::cout << "  " << key << ": " << (value.is_string() ? value.get<std::string>() : value.dump())
                 << '\n';
+  if (j.contains("memory"))
+    std::cout << memory_table(j["memory"]);
   for (const char* group : {"layers", "sums"})
     if (j.contains(group)) {
       const bool compared = std::any_of(j[group].begin(), j[group].end(),
@@ -91,9 +93,16 @@ void declare_bench(CLI::App& program) {
   o = options();
   auto* step = add_bench(*bench, "step", "forward, backward and SGD on random images", o, bench_step);
   add_model_options(*step, *o);
+  step->add_flag("--memory", o->memory,
+                 "on the cpu: who holds how much at the peak, by use, layer and operation");
+  step->add_flag("--recompute", o->recompute,
+                 "keep only what goes into each residual block, compute the rest again on the way back");
   step->add_flag("--graph", o->graph, "on a GPU: record the step once (CUDA graph) and replay it");
   o = options();
-  add_model_options(*add_bench(*bench, "infer", "evaluation mode on random images", o, bench_infer), *o);
+  auto* infer = add_bench(*bench, "infer", "evaluation mode on random images, in batches and one by one", o,
+                          bench_infer);
+  add_model_options(*infer, *o);
+  add_fold_option(*infer, o->fold);
   o = options();
   auto* loader = add_bench(*bench, "loader", "reading images from a data set", o, bench_loader);
   o->data.add_to(*loader);

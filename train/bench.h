@@ -3,6 +3,7 @@
 // Read next:  train/bench_peak.cpp     the machine: multiply-adds a second, memory bandwidth, quiet cores
 //             train/bench_layers.cpp   every layer shape of a model, each pass alone, into bench_table.h
 //             train/bench_step.cpp     a whole training step, inference
+//             train/bench_memory.cpp   who holds how much at the peak
 //             train/bench_loader.cpp   reading images
 #pragma once
 #include <algorithm>
@@ -25,7 +26,7 @@ struct BenchOptions {
   int64_t images = 0;
   double quiet_seconds = 1;
   float alpha = 5;
-  bool all_rungs = false, graph = false, json = false;
+  bool all_rungs = false, graph = false, memory = false, recompute = false, fold = true, json = false;
 
   ResNetOptions network() const {
     return {.depth = resnet_depth(model),
@@ -100,6 +101,11 @@ std::vector<double> seconds_on(Device device, int repeats, Body&& body) {
 }
 
 std::string text_of(Device);  // "cpu", "cuda:0: NVIDIA A100 ..."
+
+// Who held what when the host's tensors took most: {"peak_mib", "by_use": {...}, "holders": [...]}, and the
+// same as tables.
+nlohmann::ordered_json memory_at_peak();
+std::string memory_table(const nlohmann::ordered_json&);
 
 nlohmann::ordered_json bench_layers(const BenchOptions&);
 nlohmann::ordered_json bench_step(const BenchOptions&);

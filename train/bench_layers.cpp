@@ -3,6 +3,7 @@
 // On the cpu convolutions are judged by arithmetic and the other layers by the bytes of the tensors they must
 // read and write once; on a GPU all are judged by the roofline (train/bench_table.h). A GPU is timed over
 // many calls of one kernel in a row, so tensors smaller than its L2 cache may be read from there.
+#include "cpu/conv2d_winograd.h"
 #include "engine/parallel.h"
 #include "engine/random.h"
 #include "layers/add.h"
@@ -53,11 +54,17 @@ struct Bench {
 
   template <class Kernels, class Body>
   void measure(const Variant<Kernels>& v, const std::string& shape, const std::string& pass, int count,
-               Work work, Body&& body) const {
+               Work work, Body&& body, int ran = -1) const {
     table.measure(std::string(Kernels::name), shape, pass, v.rung, v.use == Use::on_request, count, work,
-                  body);
+                  body, ran);
   }
 };
+
+// The rung whose code computes it: the host's rung 2 leaves to rung 1 what Winograd does not pay for.
+template <class Kernels>
+int rung_that_runs(const Variant<Kernels>& v, const Conv2dSizes& s) {
+  return v.device == Device::cpu && v.rung == 2 && !winograd_pays(s) ? 1 : v.rung;
+}
 
 // x, weight and y once each, whatever the pass.
 template <class T>
@@ -69,7 +76,7 @@ void measure_convolution(const Bench<T>& b, const ConvShape& shape) {
   const Work work{s.flops(), double(sizeof(T)) * double(x.count() + w.count() + y.count())};
   for (const auto& v : b.template variants<Conv2dKernelsOf<T>>()) {
     const auto pass = [&](const char* name, auto&& body) {
-      b.measure(v, shape.text(), name, shape.count, work, body);
+      b.measure(v, shape.text(), name, shape.count, work, body, rung_that_runs(v, s));
     };
     pass("forward", [&] { v.kernels->forward(s, x.data<T>(), w.data<T>(), nullptr, y.data<T>()); });
     if (!shape.image)

@@ -12,13 +12,9 @@ nlohmann::ordered_json bench_loader(const BenchOptions& o) {
   const int64_t count = o.images > 0 ? std::min(o.images, data.size()) : data.size();
   std::vector<int64_t> rows(static_cast<size_t>(count));
   std::iota(rows.begin(), rows.end(), int64_t{0});
-  Loader loader(data, rows,
-                {.batch = o.data.batch,
-                 .image_size = o.data.image_size,
-                 .shuffle = true,
-                 .flip = true,
-                 .workers = o.data.workers,
-                 .skip_bad = o.data.skip_bad});
+  LoaderOptions options = o.data.loader();
+  options.shuffle = options.flip = true;
+  Loader loader(data, rows, options);
   std::vector<double> rates, first_batch;
   for (int epoch = 0; epoch < o.repeats; ++epoch) {
     const auto start = std::chrono::steady_clock::now();

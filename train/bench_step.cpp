@@ -5,6 +5,7 @@
 #include "engine/memory.h"
 #include "engine/parallel.h"
 #include "engine/random.h"
+#include "models/resnet_inference.h"
 #include "train/bench_table.h"
 #include "train/feed.h"
 #include "train/step.h"
@@ -31,6 +32,7 @@ bool reset_peak_resident() {
 }
 
 Batch random_batch(const BenchOptions& o, Device device) {
+  const MemoryLabel label("images");
   const Random random(1, Stream::test);
   const Tensor images = Tensor::empty({o.batch, o.image_size, o.image_size, 3}),
                labels = Tensor::empty({o.batch, o.classes});
@@ -118,19 +120,29 @@ std::string text_of(Device device) {
 
 Json bench_step(const BenchOptions& o) {
   const Device device = o.compute.apply();
+  require(!o.memory || device.kind == Device::cpu, "--memory counts the host's tensors: add --device cpu");
+  tell_layers_apart(o.memory);
   ResNetCam model(o.network());
   move_to(named_tensors(model), device);
   const Before before = look_before(o, model);  // gradients, moments and activations come on top
   ParameterArena arena(
       named_tensors(model), [](const NamedTensor&) { return ParameterOptions{}; }, device);
   Optimizer optimizer(arena, {.kind = OptimizerOptions::sgd, .momentum = 0.9f});
-  TrainingStep step(
-      {.model = model, .arena = arena, .optimizer = optimizer, .loss = loss_named("bce"), .record = o.graph});
+  TrainingStep step({.model = model,
+                     .arena = arena,
+                     .optimizer = optimizer,
+                     .loss = loss_named("bce"),
+                     .record = o.graph,
+                     .keep = o.recompute ? Keep::block_inputs : Keep::activations});
   const Batch batch = random_batch(o, device);
-  return measure(o, device, before, [&] {
+  Json j = measure(o, device, before, [&] {
     step.queue(batch, 1, 1e-3);
     require(std::isfinite(step.loss()), "bench step: the loss is no longer finite");
   });
+  j["recompute"] = o.recompute;
+  if (o.memory)
+    j["memory"] = memory_at_peak();
+  return j;
 }
 
 Json bench_infer(const BenchOptions& o) {
@@ -138,11 +150,19 @@ Json bench_infer(const BenchOptions& o) {
   ResNetCam model(o.network());
   move_to(named_tensors(model), device);
   const Before before = look_before(o, model);
-  const Batch batch = random_batch(o, device);
-  return measure(o, device, before, [&] {
-    const Tensor logits = model(batch.images, Mode::eval).logits;
-    require(std::isfinite(logits.to_host()[0]), "bench infer: the logits are not finite");
-  });
+  BenchOptions one = o;
+  one.batch = 1;
+  const Batch batch = random_batch(o, device), single = random_batch(one, device);
+  ResNetInference in_batches(model, o.fold), one_by_one(model, o.fold);
+  const auto look = [](ResNetInference& at, const Batch& b) {
+    require(std::isfinite(at(b.images).logits.to_host()[0]), "bench infer: the logits are not finite");
+  };
+  Json j = measure(o, device, before, [&] { look(in_batches, batch); });
+  const Json alone = measure(one, device, before, [&] { look(one_by_one, single); });
+  j["batch1_ms"] = 1e3 / alone["images_per_s"].get<double>();
+  j["batch1_median_ms"] = 1e3 / alone["median_images_per_s"].get<double>();
+  j["folded"] = in_batches.folded();
+  return j;
 }
 
 }  // namespace lucida

@@ -63,7 +63,7 @@ Json BenchTable::layers(const Peaks& peaks) const {
     Json row = {{"layer", c.layer},
                 {"shape", c.shape},
                 {"pass", c.pass},
-                {"rung", c.rung},
+                {"rung", c.ran},
                 {"count", c.count},
                 {"ms", 1e3 * c.seconds.front()},
                 {"median_ms", 1e3 * c.seconds[c.seconds.size() / 2]}};

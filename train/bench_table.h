@@ -34,13 +34,14 @@ class BenchTable {
       cores_.emplace(o.quiet_seconds);
   }
 
-  // `body` calls a kernel once. `library`: the yardstick of the other rungs.
+  // `body` calls a kernel once. `library`: the yardstick of the other rungs. `ran`: the rung that a rung of
+  // many algorithms chose for this shape; sums belong to the one that chose.
   template <class Body>
   void measure(const std::string& layer, const std::string& shape, const std::string& pass, int rung,
-               bool library, int count, Work work, Body&& body) {
+               bool library, int count, Work work, Body&& body, int ran = -1) {
     const std::string name = layer + " " + shape + " " + pass;
     if (name.find(options_.only) != std::string::npos)
-      add({layer, shape, pass, rung, library, count, work,
+      add({layer, shape, pass, rung, ran < 0 ? rung : ran, library, count, work,
            cores_ ? seconds_of(options_.repeats, *cores_, body)
                   : seconds_on(device_, options_.repeats, body)});
   }
@@ -53,7 +54,7 @@ class BenchTable {
  private:
   struct Call {
     std::string layer, shape, pass;
-    int rung;
+    int rung, ran;
     bool library;
     int count;
     Work work;

@@ -15,13 +15,15 @@ struct CamOptions {
   std::string checkpoint, out;
   std::vector<std::string> images, classes;
   float alpha = 0;  // 0: the checkpoint's
+  bool fold = true;
 };
 
 void run(const CamOptions& o) {
   const Device device = o.compute.apply();
   auto [info, model] =
       load_checkpoint(o.checkpoint, device, o.alpha > 0 ? std::optional(o.alpha) : std::nullopt);
-  const CamPictures written = write_cam_pictures(model, info, o.images, o.classes, o.out);
+  const CamPictures written =
+      write_cam_pictures(ResNetInference(model, o.fold), info, o.images, o.classes, o.out);
   for (const auto* files : {&written.overlays, &written.maps, &written.sheets})
     for (const std::string& file : *files) std::printf("%s\n", file.c_str());
 }
@@ -41,6 +43,7 @@ void declare_cam(CLI::App& program) {
   c->add_option("--out", o->out, "folder for the pictures")->required();
   c->add_option("--alpha", o->alpha, "BoostLU's alpha in place of the checkpoint's (1: off)")
       ->check(CLI::PositiveNumber);
+  add_fold_option(*c, o->fold);
   o->compute.add_to(*c);
   c->callback([o] { run(*o); });
 }

@@ -58,11 +58,10 @@ Map map_of(const Shape& s, const std::vector<float>& maps, int column) {  // [1,
   return map;
 }
 
-ShownImage look_at(ResNetCam& model, const ModelInfo& info, const std::string& path,
+ShownImage look_at(ResNetInference& model, const ModelInfo& info, const std::string& path,
                    const std::vector<std::string>& classes) {
   ShownImage shown{std::filesystem::path(path).stem().string(), read_image(path), {}};
-  const ResNetCam::Output seen =
-      model(image_tensor(shown.photo, info.image_size, model.device()), Mode::eval);
+  const ResNetCam::Output seen = model(image_tensor(shown.photo, info.image_size, model.device()));
   const std::vector<float> logits = seen.logits.to_host(), maps = seen.maps.to_host();
   for (const int column : classes_to_show(info, logits, classes)) {
     char score[16];
@@ -120,7 +119,7 @@ void write_overlays(const ShownImage& image, const std::string& out, bool raw_ma
 
 }  // namespace
 
-CamPictures write_cam_pictures(ResNetCam& model, const ModelInfo& info,
+CamPictures write_cam_pictures(ResNetInference model, const ModelInfo& info,
                                const std::vector<std::string>& images,
                                const std::vector<std::string>& classes, const std::string& out,
                                bool raw_maps) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/resnet_inference.h"
 #include "models/weights.h"
 
 namespace lucida {
@@ -18,7 +19,7 @@ struct CamPictures {
 // boosted); with more than one overlay also OUT/sheet.png (sheet_2.png … beyond a dozen images). Without
 // `classes` those with a score of at least 0.5, at least one and at most three. Throws Error for a class that
 // the model does not know.
-CamPictures write_cam_pictures(ResNetCam&, const ModelInfo&, const std::vector<std::string>& images,
+CamPictures write_cam_pictures(ResNetInference, const ModelInfo&, const std::vector<std::string>& images,
                                const std::vector<std::string>& classes, const std::string& out,
                                bool raw_maps = true);
 

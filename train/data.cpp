@@ -6,12 +6,14 @@
 #include "train/data.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <numeric>
 
 #include "datasets/formatted.h"
 #include "datasets/loader.h"
 #include "datasets/npy.h"
+#include "datasets/packed.h"
 #include "datasets/scenes.h"
 #include "engine/file.h"
 #include "engine/layout.h"
@@ -38,7 +40,8 @@ void run_split(const SplitOptions& o) {
 }
 
 struct ObserveOptions {
-  std::string labels, out;
+  std::string labels, split = "train", out, rule;
+  DataOptions source;
   int64_t pos = 1, neg = 0;
   uint32_t seed = 1200;
 };
@@ -54,7 +57,12 @@ void print_observed(const std::string& path, const LabelMatrix& labels) {
 }
 
 void run_observe(const ObserveOptions& o) {
-  const LabelMatrix observed = observe(read_label_matrix(o.labels), o.pos, o.neg, o.seed);
+  const Observation rule =
+      o.rule.empty() ? Observation{.pos = o.pos, .neg = o.neg, .seed = o.seed} : Observation::parse(o.rule);
+  require(o.labels.empty() != o.source.root.empty(),
+          "data observe needs either --labels FILE or a data set (--data, --root)");
+  const LabelMatrix observed = o.labels.empty() ? observe(o.source.load(o.split, rule.needs_boxes()), rule)
+                                                : observe(read_label_matrix(o.labels), rule);
   write_label_matrix(o.out, observed);
   print_observed(o.out, observed);
 }
@@ -71,11 +79,7 @@ void run_dump(const DumpOptions& o) {
           ", the images of split ", o.split, "; got ", o.count);
   std::vector<int64_t> rows(static_cast<size_t>(o.count ? o.count : data.size()));
   std::iota(rows.begin(), rows.end(), int64_t{0});
-  Loader loader(data, rows,
-                {.batch = o.data.batch,
-                 .image_size = o.data.image_size,
-                 .workers = o.data.workers,
-                 .skip_bad = o.data.skip_bad});
+  Loader loader(data, rows, o.data.loader());
   std::vector<float> images;
   LabelMatrix labels(0, int64_t(data.classes.size()));
   images.reserve(rows.size() * 3 * size_t(o.data.image_size) * size_t(o.data.image_size));
@@ -83,9 +87,10 @@ void run_dump(const DumpOptions& o) {
   while (const auto batch = loader.next()) {
     const std::vector<float> values = to_file_order(batch->images);
     images.insert(images.end(), values.begin(), values.end());
-    for (const int64_t row : batch->indices)
-      labels.values.insert(labels.values.end(), data.labels.row(row), data.labels.row(row) + labels.columns);
-    labels.rows += int64_t(batch->indices.size());
+    for (const int64_t row : batch->indices) {
+      labels.values.resize(labels.values.size() + size_t(labels.columns));
+      data.labels.copy_row(row, labels.row(labels.rows++));
+    }
   }
   for (const std::string& message : loader.skipped())
     std::fprintf(stderr, "lucida: left out: %s\n", message.c_str());
@@ -105,11 +110,27 @@ void run_export(const ExportOptions& o) {
   const Observation rule = Observation::parse(o.observe);
   for (const auto& [split, part] :
        {std::pair{"train", "train"}, {"test", "val"}}) {  // "val" there is the test set
-    const Dataset data = o.data.load(split);
-    const LabelMatrix observed = observe(data.labels, rule.pos, rule.neg, rule.seed);
+    const Dataset data = o.data.load(split, rule.needs_boxes());
+    const LabelMatrix observed = observe(data, rule);
     write_formatted(o.out, part, {data.images, data.labels, observed});
     print_observed(o.out + "/formatted_" + part + "_*.npy", observed);
   }
+}
+
+struct PackOptions {
+  DataOptions data;
+  std::vector<std::string> splits = {"train", "test"};
+  std::string out;
+};
+
+void run_pack(const PackOptions& o) {
+  std::vector<Dataset> sets;
+  for (const std::string& split : o.splits) sets.push_back(o.data.load(split));
+  const std::vector<std::string> bad = pack_images(o.out, sets, o.data.image_size, o.data.skip_bad);
+  for (const std::string& message : bad) std::fprintf(stderr, "lucida: left out: %s\n", message.c_str());
+  const PackedImages pack(o.out);
+  std::printf("%s: %lld images of %d x %d pixels, %.1f MB\n", o.out.c_str(), (long long)pack.count(),
+              pack.image_size(), pack.image_size(), double(std::filesystem::file_size(o.out)) / 1e6);
 }
 
 struct MakeScenesOptions : SceneOptions {
@@ -141,7 +162,11 @@ void declare_label_commands(CLI::App& data) {
 
   const auto [observe_app, o] = command(
       data, "observe", "hide labels as partial-label papers do: N x L 0/1 in, -1/0/+1 out", run_observe);
-  observe_app->add_option("--labels", o->labels, "N x L .npy: 1 present, 0 or -1 absent")->required();
+  observe_app->add_option("--labels", o->labels, "N x L .npy: 1 present, 0 or -1 absent");
+  o->source.add_source(*observe_app);
+  observe_app->add_option("--split", o->split, "of the data set, in place of --labels")
+      ->capture_default_str();
+  observe_app->add_option("--observe", o->rule, std::string(observe_help) + "; in place of the next three");
   observe_app->add_option("--pos", o->pos, "positives kept an image (-1: all)")->capture_default_str();
   observe_app->add_option("--neg", o->neg, "negatives kept an image (-1: all)")->capture_default_str();
   observe_app->add_option("--seed", o->seed, "of numpy's RandomState")->capture_default_str();
@@ -165,6 +190,12 @@ void declare_set_commands(CLI::App& data) {
   exporting->add_option("--observe", e->observe, "which labels are kept")->capture_default_str();
   exporting->add_option("--out", e->out, "folder for the files")->required();
 
+  const auto [pack, p] =
+      command(data, "pack", "decode and resize images once, into one file for --packed", run_pack);
+  p->data.add_to(*pack);
+  pack->add_option("--split", p->splits, "splits to pack")->capture_default_str()->delimiter(',');
+  pack->add_option("--out", p->out, "the file to write: 3 x SIZE x SIZE bytes an image")->required();
+
   const auto [scenes, m] =
       command(data, "make-scenes", "a generated set of shapes in VOC's layout", run_make_scenes);
   scenes->add_option("--out", m->out, "folder; VOCdevkit/ is made in it")->required();
@@ -178,8 +209,8 @@ void declare_set_commands(CLI::App& data) {
 }  // namespace
 
 void declare_data(CLI::App& program) {
-  auto* data =
-      program.add_subcommand("data", "statistics, splits, observed labels, network input, generated sets");
+  auto* data = program.add_subcommand(
+      "data", "statistics, splits, observed labels, network input, packed and generated sets");
   data->require_subcommand(1);
   const auto [stats, s] =
       command(*data, "stats", "images and labels of each class and split", run_data_stats);

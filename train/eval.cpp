@@ -9,6 +9,7 @@
 #include "train/finish.h"
 #include "train/options.h"
 #include "train/progress.h"
+#include "train/views.h"
 
 namespace lucida {
 namespace {
@@ -18,7 +19,8 @@ using Json = nlohmann::ordered_json;
 struct EvalOptions {
   std::string checkpoint, split = "test", scores_out;
   float alpha = 0;  // 0: the checkpoint's
-  bool json = false;
+  bool json = false, fold = true;
+  Views views;
   DataOptions data;
   ComputeOptions compute;
 };
@@ -67,16 +69,16 @@ void run(EvalOptions o, bool size_given) {
           " classes that are not those of ", o.data.root, " (", data.classes.size(), ")");
   std::vector<int64_t> rows(size_t(data.size()));
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = int64_t(i);
-  Loader loader(data, rows,
-                {.batch = o.data.batch,
-                 .image_size = o.data.image_size,
-                 .workers = o.data.workers,
-                 .skip_bad = o.data.skip_bad});
-  Progress progress(o.split, loader.size());
-  const Evaluation e = evaluate(model, loader, [&](int64_t done) {
+  Loader loader(data, rows, o.data.loader());
+  Progress progress(o.split, loader.size() * int64_t(o.views.scales.size()) * (o.views.mirror ? 2 : 1));
+  const auto tick = [&](int64_t done) {
     if (!o.json)
       progress.update(done, "");
-  });
+  };
+  const ResNetInference network(model, o.fold);
+  const Evaluation e = o.views.only_one()
+                           ? evaluate(network, loader, tick)
+                           : evaluate_views(network, data, rows, o.data.loader(), o.views, tick);
   if (!o.scores_out.empty())
     write_npy(o.scores_out, {e.logits.rows, e.logits.columns}, e.logits.values);
   if (o.json) {
@@ -98,8 +100,16 @@ void declare_eval(CLI::App& program) {
   app->add_option("--split", o->split, "train, val or test")->capture_default_str();
   app->add_option("--alpha", o->alpha, "BoostLU at inference (0: as the model was trained)")
       ->capture_default_str();
+  app->add_option("--scales", o->views.scales,
+                  "average the scores over images of these factors of --image-size, e.g. 0.5,1,1.5")
+      ->delimiter(',')
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->check(CLI::Range(0.05, 8.0))
+      ->capture_default_str();
+  app->add_flag("--flip", o->views.mirror, "average the scores of each image and its mirror");
   app->add_option("--scores-out", o->scores_out, "write the logits, N x L double, to this .npy");
   app->add_flag("--json", o->json, "one JSON object instead of a table");
+  add_fold_option(*app, o->fold);
   o->compute.add_to(*app);
   app->callback([app, o] { run(*o, app->count("--image-size") > 0); });
 }

@@ -13,8 +13,7 @@ namespace {
 void append(Evaluation& e, const Batch& batch, const LabelMatrix& all, const Tensor& logits) {
   const int64_t rows = logits.shape()[0], classes = logits.shape()[1];
   const Tensor labels = Tensor::empty(logits.shape());
-  for (int64_t i = 0; i < rows; ++i)
-    std::copy_n(all.row(batch.indices[size_t(i)]), classes, labels.data() + i * classes);
+  for (int64_t i = 0; i < rows; ++i) all.copy_row(batch.indices[size_t(i)], labels.data() + i * classes);
   e.logits.values.insert(e.logits.values.end(), logits.data(), logits.data() + logits.count());
   for (int64_t i = 0; i < logits.count(); ++i) e.labels.values.push_back(labels.data()[i] == 1 ? 1 : 0);
   e.indices.insert(e.indices.end(), batch.indices.begin(), batch.indices.end());
@@ -25,13 +24,13 @@ void append(Evaluation& e, const Batch& batch, const LabelMatrix& all, const Ten
 
 }  // namespace
 
-Evaluation evaluate(ResNetCam& model, Loader& loader, const std::function<void(int64_t)>& tick) {
+Evaluation evaluate(ResNetInference model, Loader& loader, const std::function<void(int64_t)>& tick) {
   const TimeRange range("evaluate");
   Evaluation e;
   Feed feed(loader, model.device());
   feed.start(0);
   while (const auto batch = feed.next()) {
-    const Tensor logits = model(batch->images, Mode::eval).logits;
+    const Tensor logits = model(batch->images).logits;
     feed.prepare();
     append(e, *batch, loader.labels(), logits.on(Device{}));
     if (tick)

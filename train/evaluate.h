@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "datasets/loader.h"
-#include "models/resnet_cam.h"
+#include "models/resnet_inference.h"
 #include "train/metrics.h"
 
 namespace lucida {
@@ -16,7 +16,8 @@ struct Evaluation {
   Metrics metrics;
 };
 
-// `loader` must not shuffle or flip. `tick(images done)` is called after each batch and may throw.
-Evaluation evaluate(ResNetCam&, Loader& loader, const std::function<void(int64_t)>& tick = {});
+// `loader` must not shuffle or flip. `tick(images done)` is called after each batch and may throw. A
+// ResNetCam is taken too and made ready for it.
+Evaluation evaluate(ResNetInference, Loader& loader, const std::function<void(int64_t)>& tick = {});
 
 }  // namespace lucida

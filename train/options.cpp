@@ -79,6 +79,12 @@ void ComputeOptions::add_to(CLI::App& app) {
       ->capture_default_str();
 }
 
+void add_fold_option(CLI::App& app, bool& fold) {
+  app.add_flag("--fold,!--no-fold", fold,
+               "on the cpu: fold BatchNorm into the convolutions' weights, faster and equal up to rounding")
+      ->default_str("true");
+}
+
 Device ComputeOptions::apply() const {
   const Device there = device_for_work(device);
   use_precision(precision, there);
@@ -95,17 +101,29 @@ Device ComputeOptions::apply() const {
   return there;
 }
 
-void DataOptions::add_to(CLI::App& app) {
+void DataOptions::add_source(CLI::App& app) {
   std::string names;
   for (const std::string& name : known_datasets()) names += (names.empty() ? "" : ", ") + name;
   app.add_option("--data", data, "data set: " + names)->capture_default_str();
   app.add_option("--root", root, "the folder the data set lies in");
+}
+
+void DataOptions::add_to(CLI::App& app) {
+  add_source(app);
   app.add_option("--image-size", image_size, "images are resized to this square, pixels")
       ->capture_default_str();
   app.add_option("--batch", batch, "images a step")->capture_default_str();
   app.add_option("--workers", workers, "threads that read images (0: read between steps)")
       ->capture_default_str();
   app.add_flag("--skip-bad,!--no-skip-bad", skip_bad, "leave out unreadable images and count them");
+  app.add_option("--packed", packed, "take pixels from this file, made by `lucida data pack`");
+}
+
+LoaderOptions DataOptions::loader() const {
+  if (!packed.empty() && !opened_)
+    opened_ = std::make_shared<const PackedImages>(packed);
+  return {
+      .batch = batch, .image_size = image_size, .workers = workers, .skip_bad = skip_bad, .packed = opened_};
 }
 
 Dataset DataOptions::load(const std::string& split, bool boxes) const {
@@ -114,27 +132,6 @@ Dataset DataOptions::load(const std::string& split, bool boxes) const {
   require(batch >= 1, "--batch must be at least 1, got ", batch);
   require(workers >= 0 && workers <= 256, "--workers must be 0 to 256, got ", workers);
   return load_dataset({.name = data, .root = root, .split = split, .boxes = boxes});
-}
-
-Observation Observation::parse(const std::string& text) {
-  Observation o;
-  std::istringstream parts(text);
-  for (std::string part; std::getline(parts, part, ',');) {
-    const size_t equals = part.find('=');
-    const std::string key = part.substr(0, equals);
-    require(equals != std::string::npos, "--observe needs pos=1,neg=0,seed=1200, got '", part, "'");
-    const int64_t value = whole_number(part.substr(equals + 1), "--observe " + key);
-    require(key == "pos" || key == "neg" || key == "seed", "--observe knows pos, neg and seed, not '", key,
-            "'");
-    if (key == "pos")
-      o.pos = value;
-    if (key == "neg")
-      o.neg = value;
-    if (key == "seed")
-      o.seed = uint32_t(value);
-  }
-  require(o.pos >= -1 && o.neg >= -1, "--observe: pos and neg are counts, or -1 for all of them");
-  return o;
 }
 
 std::string resolved_config(const CLI::App& command, const std::vector<std::string>& left_out) {

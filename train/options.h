@@ -4,7 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "datasets/dataset.h"
+#include "datasets/loader.h"
+#include "datasets/observe.h"
 #include "engine/tensor.h"
 
 namespace lucida {
@@ -29,22 +30,28 @@ struct ComputeOptions {
   Device apply() const;
 };
 
-// --data, --root, --image-size, --batch, --workers, --skip-bad.
+// --fold, --no-fold, for commands that only look at images.
+void add_fold_option(CLI::App&, bool& fold);
+
+// --data, --root, --image-size, --batch, --workers, --skip-bad, --packed.
 struct DataOptions {
-  std::string data = "voc", root;
+  std::string data = "voc", root, packed;
   int image_size = 448, batch = 16, workers = 2;
   bool skip_bad = false;
 
   void add_to(CLI::App&);
+  void add_source(CLI::App&);  // --data and --root alone
   Dataset load(const std::string& split, bool boxes = false) const;
+  LoaderOptions loader() const;  // of all the rest, in order and unchanged
+
+ private:
+  mutable std::shared_ptr<const PackedImages> opened_;  // by loader(), once
 };
 
-// "pos=1,neg=0,seed=1200". Missing keys keep their defaults; unknown ones are an Error.
-struct Observation {
-  int64_t pos = 1, neg = 0;
-  uint32_t seed = 1200;
-  static Observation parse(const std::string& text);
-};
+// What --observe takes, for its help line.
+inline constexpr const char* observe_help =
+    "what of the labels is seen: pos=1,neg=0,seed=1200 (an image, -1: all); p=0.4,seed=0 (each entry with "
+    "that probability); bias=size or bias=location,seed=1200 (the positive, by its boxes); full";
 
 // Every option of a command as `key = value` lines of TOML, defaults included, so that the run can be
 // repeated from the file; `left_out` names options that belong to one call only.

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "models/resnet_inference.h"
 #include "train/checkpoint_model.h"
 #include "train/commands.h"
 #include "train/options.h"
@@ -19,7 +20,7 @@ struct PredictOptions {
   std::vector<std::string> images;
   int top = 5;
   float alpha = 0;  // 0: the checkpoint's
-  bool json = false;
+  bool json = false, fold = true;
 };
 
 using Json = nlohmann::ordered_json;
@@ -41,10 +42,11 @@ void run(const PredictOptions& o) {
   const Device device = o.compute.apply();
   auto [info, model] =
       load_checkpoint(o.checkpoint, device, o.alpha > 0 ? std::optional(o.alpha) : std::nullopt);
+  ResNetInference look(model, o.fold);
   Json images = Json::array();
   for (const std::string& path : o.images) {
     const Tensor batch = image_tensor(read_image(path), info.image_size, device);
-    const Json list = predictions(info, model(batch, Mode::eval).logits.to_host(), o.top);
+    const Json list = predictions(info, look(batch).logits.to_host(), o.top);
     images.push_back({{"image", path}, {"predictions", list}});
     if (o.json)
       continue;
@@ -72,6 +74,7 @@ void declare_predict(CLI::App& program) {
   c->add_option("--alpha", o->alpha, "BoostLU's alpha in place of the checkpoint's (1: off)")
       ->check(CLI::PositiveNumber);
   c->add_flag("--json", o->json, "print one JSON object");
+  add_fold_option(*c, o->fold);
   o->compute.add_to(*c);
   c->callback([o] { run(*o); });
 }

@@ -29,7 +29,7 @@ bool may_differ(const std::string& line, const std::string& config) {
   if (name == "epochs")
     return config.find("\"cosine\"") + config.find("\"one-cycle\"") == 2 * std::string::npos;
   for (const char* free : {"threads", "workers", "memory-limit", "check-finite", "out", "checkpoint-every",
-                           "cams", "max-steps", "skip-bad", "graph"})
+                           "cams", "max-steps", "skip-bad", "graph", "recompute", "packed"})
     if (name == free)
       return true;
   return false;
@@ -50,6 +50,40 @@ void require_same_options(const std::string& path, const std::string& then, cons
               before[name], "`, now it is `", after[name], "`: give the same options, or another --out");
 }
 
+// A sparse matrix is three lists: values, their columns, and where each row begins.
+template <class T>
+StoredTensor list_of(const std::vector<T>& values) {
+  return StoredTensor::from({int64_t(values.size())}, std::vector<int64_t>(values.begin(), values.end()));
+}
+
+void store_labels(LabelMatrix& labels, Safetensors& file) {
+  if (!labels.sparse()) {
+    const std::vector<int64_t> values(labels.values.begin(), labels.values.end());
+    file.tensors["labels.observed"] = StoredTensor::from({labels.rows, labels.columns}, values);
+    return;
+  }
+  labels.settle();
+  file.tensors["labels.observed"] = list_of(labels.values);
+  file.tensors["labels.columns"] = list_of(labels.listed);
+  file.tensors["labels.starts"] = list_of(labels.starts);
+}
+
+void restore_labels(LabelMatrix& labels, const Safetensors& file, const std::string& path) {
+  const StoredTensor& stored = file.at("labels.observed", path);
+  const std::vector<int64_t> values = stored.integers();
+  const std::string wrong = ": its observed labels are of another data set";
+  if (!labels.sparse()) {
+    require(stored.shape == std::vector<int64_t>{labels.rows, labels.columns}, path, wrong);
+  } else {
+    const std::vector<int64_t> listed = file.at("labels.columns", path).integers();
+    labels.starts = file.at("labels.starts", path).integers();
+    require(int64_t(labels.starts.size()) == labels.rows + 1 && listed.size() == values.size(), path, wrong);
+    labels.listed.assign(listed.begin(), listed.end());
+    labels.set.clear();
+  }
+  labels.values.assign(values.begin(), values.end());
+}
+
 }  // namespace
 
 void save_run_state(const std::string& path, const RunParts& run, const RunPosition& position) {
@@ -58,8 +92,7 @@ void save_run_state(const std::string& path, const RunParts& run, const RunPosit
   run.optimizer.save(file);
   if (run.average)
     run.average->save(file);
-  const std::vector<int64_t> labels(run.observed.values.begin(), run.observed.values.end());
-  file.tensors["labels.observed"] = StoredTensor::from({run.observed.rows, run.observed.columns}, labels);
+  store_labels(run.observed, file);
   const std::vector<int64_t> numbers = packed(position);
   file.tensors["position"] = StoredTensor::from({int64_t(numbers.size())}, numbers);
   file.metadata["config"] = run.config;
@@ -75,11 +108,7 @@ RunPosition load_run_state(const std::string& path, RunParts run) {
   run.optimizer.load(file, path);
   if (run.average)
     run.average->load(file, path);
-  const StoredTensor& labels = file.at("labels.observed", path);
-  require(labels.shape == std::vector<int64_t>{run.observed.rows, run.observed.columns}, path,
-          ": its observed labels are of another data set");
-  const std::vector<int64_t> values = labels.integers();
-  run.observed.values.assign(values.begin(), values.end());
+  restore_labels(run.observed, file, path);
   return unpacked(file.at("position", path).integers(), path);
 }
 

@@ -32,7 +32,8 @@ LossResult TrainingStep::gradients(const Tensor& images, const Tensor& labels, i
   {
     const TimeRange range("forward");
     const LossOptions how{.epoch = int(epoch), .delta_rel = parts_.delta_rel};
-    result = partial_label_loss(parts_.loss, parts_.model(images, Mode::train).logits, labels, how);
+    result =
+        partial_label_loss(parts_.loss, parts_.model(images, Mode::train, parts_.keep).logits, labels, how);
   }
   const TimeRange range("backward");
   tape.backward(result.loss);

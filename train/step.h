@@ -32,6 +32,7 @@ class TrainingStep {
     double delta_rel = -1;  // of large-loss methods
     double clip = 0;        // largest norm of the gradient; 0: any
     bool record = false;
+    Keep keep = Keep::activations;
   };
   // Says in one line on stderr when there is nothing to record with.
   explicit TrainingStep(Parts);

@@ -14,9 +14,7 @@ void add_label_options(CLI::App& app, TrainOptions& o) {
   for (const LossKind& kind : all_losses()) losses += (losses.empty() ? "" : ", ") + std::string(kind.name);
   app.add_option("--labels", o.labels,
                  "observed labels of the train split (.npy, N x L, -1/0/1) instead of --observe");
-  app.add_option("--observe", o.observe,
-                 "what of the train labels is seen: pos and neg per image (-1: all), seed")
-      ->capture_default_str();
+  app.add_option("--observe", o.observe, observe_help)->capture_default_str();
   app.add_option("--loss", o.loss, "loss: " + losses)->capture_default_str();
   app.add_option("--delta-rel", o.delta_rel,
                  "large-loss methods: share of entries more each epoch (0.005 = 0.5 %; -1: "
@@ -70,15 +68,29 @@ void add_optimizer_options(CLI::App& app, TrainOptions& o) {
 }
 
 void add_run_options(CLI::App& app, TrainOptions& o) {
-  app.add_option("--seed", o.seed, "seed of initialisation, order and flips")->capture_default_str();
+  app.add_option("--seed", o.seed, "seed of initialisation, order, flips and other changes of images")
+      ->capture_default_str();
   app.add_flag("--flip,!--no-flip", o.flip, "mirror half of the training images")->default_str("true");
   app.add_flag("--shuffle,!--no-shuffle", o.shuffle, "another order each epoch")->default_str("true");
+  app.add_option("--random-crop", o.augment.crop,
+                 "train on random parts of at least this share of an image's area (1: whole images)")
+      ->capture_default_str();
+  app.add_option("--randaugment", o.augment.operations, "random operations on each training image (0: none)")
+      ->capture_default_str();
+  app.add_option("--randaugment-magnitude", o.augment.magnitude, "their strength, 0 to 30")
+      ->capture_default_str();
+  app.add_option("--cutout", o.augment.cutout,
+                 "cover a rectangle of this share of width and height (0: none, 0.5: usual)")
+      ->capture_default_str();
   app.add_option("--out", o.out, "folder of the run (default: runs/DATA-LOSS, numbered when taken)");
   app.add_flag("--resume", o.resume, "go on with the run in --out exactly where it was saved");
   app.add_flag("--overwrite", o.overwrite, "replace the run in --out");
   app.add_option("--checkpoint-every", o.checkpoint_every, "save every so many steps too (0: each epoch)")
       ->capture_default_str();
   app.add_flag("--graph,!--no-graph", o.graph, "on a GPU: record a step once (CUDA graph) and replay it");
+  app.add_flag("--recompute", o.recompute,
+               "keep only what goes into each residual block and compute the rest again on the way back: the "
+               "same bits in about half the memory, for a third more multiplications");
   app.add_flag("--cams,!--no-cams", o.pictures, "draw class activation maps at the end")->default_str("true");
 }
 
@@ -89,6 +101,11 @@ void check(const TrainOptions& o) {
   require(o.ema >= 0 && o.ema < 1, "--ema must be in [0, 1), got ", o.ema);
   require(o.max_steps >= 0 && o.checkpoint_every >= 0 && o.clip >= 0,
           "--max-steps, --checkpoint-every and --clip ", "cannot be negative");
+  const Augmentation& a = o.augment;
+  require(a.crop > 0 && a.crop <= 1, "--random-crop must be a share above 0, at most 1, got ", a.crop);
+  require(a.operations >= 0 && a.operations <= 100 && a.magnitude >= 0 && a.magnitude <= 30,
+          "--randaugment must be 0 to 100 operations of --randaugment-magnitude 0 to 30");
+  require(a.cutout >= 0 && a.cutout <= 1, "--cutout must be in [0, 1], got ", a.cutout);
   loss_named(o.loss);
 }
 

@@ -5,13 +5,14 @@
 namespace lucida {
 
 TrainData::TrainData(const TrainOptions& o)
-    : train(o.data.load("train")), test(o.data.load("test")), val_is_test(o.val_frac == 0) {
+    : train(o.data.load("train", Observation::parse(o.observe).needs_boxes())),
+      test(o.data.load("test")),
+      val_is_test(o.val_frac == 0) {
   require(train.classes == test.classes, "the train and test splits of ", o.data.root,
           " have different classes");
-  const Observation seen = Observation::parse(o.observe);
   const bool full = loss_named(o.loss).full_labels;
   observed = full               ? train.labels
-             : o.labels.empty() ? observe(train.labels, seen.pos, seen.neg, seen.seed)
+             : o.labels.empty() ? observe(train, Observation::parse(o.observe))
                                 : read_label_matrix(o.labels);
   require(observed.rows == train.labels.rows && observed.columns == train.labels.columns, o.labels, ": has ",
           observed.rows, " x ", observed.columns, " labels, the train split ", train.labels.rows, " x ",

@@ -80,17 +80,16 @@ Trainer::Trainer(TrainOptions options)
   optimizer_ = std::make_unique<Optimizer>(*arena_, rule);
   if (o.ema > 0)
     average_ = std::make_unique<WeightAverage>(*arena_, o.ema);
-  const LoaderOptions batches{.batch = o.data.batch,
-                              .image_size = o.data.image_size,
-                              .shuffle = o.shuffle,
-                              .flip = o.flip,
-                              .seed = o.seed,
-                              .workers = o.data.workers,
-                              .skip_bad = o.data.skip_bad};
+  LoaderOptions batches = o.data.loader();
+  batches.shuffle = o.shuffle;
+  batches.flip = o.flip;
+  batches.augment = o.augment;
+  batches.seed = o.seed;
   loader_ = std::make_unique<Loader>(data_.train, data_.train_rows, batches, data_.observed);
   feed_ = std::make_unique<Feed>(*loader_, device_);
   step_ = std::make_unique<TrainingStep>(
-      TrainingStep::Parts{model_, *arena_, *optimizer_, average_.get(), loss_, o.delta_rel, o.clip, o.graph});
+      TrainingStep::Parts{model_, *arena_, *optimizer_, average_.get(), loss_, o.delta_rel, o.clip, o.graph,
+                          o.recompute ? Keep::block_inputs : Keep::activations});
   schedule_ = schedule_of(o, loader_->batches());
 }
 
@@ -203,15 +202,8 @@ void Trainer::correct_labels(const Batch& batch, const std::vector<uint8_t>& sel
     }
 }
 
-LoaderOptions Trainer::evaluation_loader() const {
-  return {.batch = options_.data.batch,
-          .image_size = options_.data.image_size,
-          .workers = options_.data.workers,
-          .skip_bad = options_.data.skip_bad};
-}
-
 void Trainer::validate() {
-  Loader loader(data_.val(), data_.val_rows, evaluation_loader());
+  Loader loader(data_.val(), data_.val_rows, options_.data.loader());
   Progress progress("  validation", loader.size());
   if (average_)
     average_->swap();
@@ -266,7 +258,7 @@ void Trainer::finish() {
   restore_weights(model_, read_safetensors(best), best);
   std::vector<int64_t> rows(size_t(data_.test.size()));
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = int64_t(i);
-  Loader loader(data_.test, rows, evaluation_loader());
+  Loader loader(data_.test, rows, options_.data.loader());
   Progress progress("test, weights of epoch " + std::to_string(at_.best_epoch), loader.size());
   const Evaluation e = evaluate(model_, loader, [&](int64_t done) { progress.update(done, ""); });
   progress.finish("mAP " + short_number(e.metrics.map));

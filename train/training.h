@@ -46,11 +46,13 @@ struct TrainOptions {
   std::vector<int> step_epochs;
   uint64_t seed = 1;
   bool flip = true, shuffle = true;
+  Augmentation augment;
   double val_frac = 0.2;
   uint32_t split_seed = 1200;
   std::string out;  // empty: chosen by data set and loss
   bool resume = false, overwrite = false, pictures = true;
   bool graph = false;        // record the step and replay it
+  bool recompute = false;    // keep what goes into each block, compute the rest again on the way back
   int checkpoint_every = 0;  // steps; 0: at the end of each epoch only
   std::string config;        // all of the above as TOML
 };
@@ -81,7 +83,6 @@ class Trainer {
   void save_state();
   [[noreturn]] void stop_interrupted();
   ModelInfo info() const;
-  LoaderOptions evaluation_loader() const;
 
   TrainOptions options_;
   Device device_;

@@ -29,14 +29,15 @@ struct OneBuffer {
   }
 
   template <class T, class A, class B>
-  __device__ static void run(A& a, B& b, int first, int tiles, float (&sum)[8][8]) {
+  __device__ static void run(A& a, B& b, int first, int tiles, int last_end, float (&sum)[8][8]) {
     float* a_tile = dynamic_shared<float>();
     float* b_tile = a_tile + Layout<A::Where::run, T::rows>::floats;
     for (int t = first; t < first + tiles; ++t) {
       fetch(a, t * depth, a_tile);
       fetch(b, t * depth, b_tile);
       __syncthreads();
-      multiply<T, A::Where::run, B::Where::run>(a_tile, b_tile, sum);
+      multiply<T, A::Where::run, B::Where::run>(a_tile, b_tile, t + 1 == first + tiles ? last_end : depth,
+                                                sum);
       __syncthreads();
     }
   }

@@ -1,0 +1,9 @@
+// The direct kernels of cpu/conv2d.cpp, rung 1, for rungs that compute only some convolutions another way.
+#pragma once
+#include "layers/conv2d.h"
+
+namespace lucida {
+
+extern const Conv2dKernels direct_conv2d;
+
+}  // namespace lucida

@@ -1,0 +1,134 @@
+// Convolutions of few channels, like the stem of a ResNet (7 x 7 over the 3 channels of an image): the sizes
+// that forward and backward_weight share in bf16, tf32 and f32. No device code.
+//
+// Kernels that copy whole 16-byte chunks of a pixel need 4 (f32) or 8 channels (bf16) for 3, and 5/8 of what
+// they multiply is padding. Here the depth is r*s*c = 147 as it is, rounded up once to 152:
+//
+//   run     a block takes output pixels that follow each other, whatever rows and images they lie in
+//   patch   what the run reads of x: whole rows, with zeros around, copied to shared memory once
+//   window  of a pixel: r rows of the patch, s*c elements each. Its elements lie at the same distances from
+//           its first in every window, so a table (or a register) of distances finds them: no coordinates.
+//
+// Read next:  cuda/conv2d_stem.cuh               the patch is filled, windows are found
+//             cuda/conv2d_tensor_stem.cu         forward on tensor cores
+//             cuda/conv2d_stem_weight.cuh        backward_weight, its two products in
+//             cuda/conv2d_tensor_stem_weight.cu  and  cuda/conv2d_stem_weight.cu
+#pragma once
+#include "cuda/conv2d_tensor.h"
+
+namespace lucida::stem {
+
+constexpr int most_channels = 4;
+constexpr int most_shared_bytes =
+    96 << 10;                        // of a block: every GPU since sm_80 has them, most have them twice
+constexpr int columns_a_block = 64;  // output channels
+
+// Images stand on each other, each with its padding: row 0 of the stack is the first padding row of the first
+// image. Output row v of image n begins at row n * image_rows + v * stride, and the rows of a run follow each
+// other there even when it goes on in the next image.
+struct Patch {
+  int images, height, row;  // x: rows of `row` = w * c elements
+  int pad, stride;          // in rows
+  int image_rows, extent;   // of the stack: rows of an image, and of a window
+  int margin, pitch;        // elements of a patch row: before those of x, and in all
+  int first, step;  // where the window of output column 0 begins in its row, and on to the next column
+  int rows;         // what a run needs at most
+  int pixels;       // of y, all images
+  tensor::Divisor out_w, out_h, by_image_rows;
+  bool by_chunks;  // 16 bytes at a time: so rows of x, its address aside, are made
+};
+
+// The elements of a window in the order in which they are multiplied. A register of bf16 holds two. Pairs
+// come first, neighbours in memory and 4-byte aligned in the window of every pixel; then what they leave over.
+//
+//   7 x 7 x 3, a row of 21:   0  [1 2] [3 4] ... [19 20]      70 pairs in all, 7 left over
+//
+// No pairs in f32, where neighbours are not stored together (dilation) or pixels an odd number of elements
+// apart: then all are left over, in order.
+struct Window {
+  int rows, row;           // r; s * c
+  int channels, dilation;  // dilation = 1: a row is s * c neighbours
+  int first, pairs;        // of a row: the first element of its first pair, how many pairs
+  int pitch;               // of the patch
+
+  constexpr int count() const { return rows * row; }
+  constexpr int all_pairs() const { return rows * pairs; }
+  // The i-th as an index into [r, s, c]; -1 behind the last.
+  constexpr int element(int i) const {
+    if (i < 2 * all_pairs())
+      return i / 2 / pairs * row + first + i / 2 % pairs * 2 + i % 2;
+    const int left = row - 2 * pairs, j = i - 2 * all_pairs();
+    if (j >= left * rows)
+      return -1;
+    const int e = j % left;
+    return j / left * row + (e < first ? e : e + 2 * pairs);
+  }
+  // From a window's first element to this one, in the patch.
+  constexpr int distance(int element) const {
+    const int e = element % row;
+    return (element / row * pitch + e / channels * channels) * dilation + e % channels;
+  }
+};
+
+struct Plan {
+  Patch patch;
+  Window window;
+};
+// For runs of so many pixels; size: bytes of an element.
+Plan plan_of(const Conv2dSizes&, int run, int size);
+
+// ---- forward: depth in steps of 8 registers a lane, which hold 16 elements (bf16) or 8 ----
+
+constexpr int forward_run = 256;
+
+struct ForwardPlan : Plan {
+  int size;                     // of an element
+  int whole_steps, tail_steps;  // steps of pairs (f32: of 8 elements), then of 8 elements one by one
+  constexpr int depth() const { return whole_steps * 32 / size + tail_steps * 8; }
+  // 64 rows of the weight, an odd number of chunks each: 8 rows, which ldmatrix reads at once, fill the banks.
+  // Behind them the distance of each element in bytes.
+  constexpr int weight_pitch() const { return ((depth() * size / 16) | 1) * 16; }
+  constexpr int weight_bytes() const { return columns_a_block * weight_pitch(); }
+  constexpr int packed_bytes() const { return weight_bytes() + depth() * 4; }
+  constexpr int shared_bytes() const {
+    return std::max(packed_bytes() + patch.rows * patch.pitch * size,
+                    forward_run * columns_a_block * size);  // at the end results lie there
+  }
+};
+ForwardPlan forward_plan(const Conv2dSizes&, DType);
+bool forward_here(const Conv2dSizes&, DType);
+
+// ---- backward_weight: columns (elements of a window) in tiles of 8 ----
+
+constexpr int weight_run = 128;
+
+// Two tiles have the first and the second elements of 8 pairs; tiles of elements that are left over follow.
+struct Columns {
+  Window window;
+  int pair_tiles, tiles;
+  constexpr int positions() const { return 8 * tiles; }
+  constexpr int element(int position) const {  // an index into [r, s, c], or -1
+    const int tile = position / 8, lane = position % 8;
+    if (tile >= pair_tiles)
+      return window.element(2 * window.all_pairs() + position - 8 * pair_tiles);
+    const int pair = tile / 2 * 8 + lane;
+    return pair < window.all_pairs() ? window.element(2 * pair + tile % 2) : -1;
+  }
+};
+Columns columns_of(const Window&);
+// Runs in shared memory: with two, in bf16, one is copied while the other is multiplied.
+constexpr int weight_buffers(int size) {
+  return 4 / size;
+}
+// The copies of a run: dy, where its windows begin, the patch.
+int weight_stage_bytes(const Plan&, int size);
+bool weight_here(const Conv2dSizes&, DType);
+
+// In f32 with FMAs; the others are in cuda/conv2d_tensor.h.
+void backward_weight(const Conv2dSizes&, const float* x, const float* dy, GradSlot dweight);
+
+// What the passes multiply, padding included; pixels_a_step: of backward_weight, 1 with FMAs.
+double forward_flops(const Conv2dSizes&, DType);
+double weight_flops(const Conv2dSizes&, int pixels_a_step, DType);
+
+}  // namespace lucida::stem

@@ -92,9 +92,8 @@ struct State {
   Tensor all, part[4];
 };
 
-// A double on the device.
 Tensor squares(double sum, Device device) {
-  const Tensor t = Tensor::empty({2}, device);
+  const Tensor t = Tensor::empty({2}, device);  // room for a double
   copy_memory(t.data<double>(), device, &sum, {}, sizeof sum);
   return t;
 }
@@ -178,7 +177,6 @@ TEST_CASE("optimizer: a state fits whatever the arena's layout") {
   first.step(1);
   Safetensors state, again;
   first.save(state);
-
   Model model(from.fixture);
   ParameterArena arena(named_tensors(model), decay_of_last);
   REQUIRE(model.t[2].data() == arena.values().data());

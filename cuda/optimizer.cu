@@ -3,10 +3,11 @@
 //   mapping   cuda/elementwise.cuh; the sum of squares cuda/sum.cuh
 //   traffic   sgd reads g, w, m and writes w, m: 20 bytes a parameter. Adam reads g, w, m, v and writes w, m,
 //             v: 28, so ResNet-50's 25.6 million parameters are 716 MB a step
+//             clipping reads g, and reads and writes it once more where the norm is too large
 //   roofline  memory: Adam has two divisions and a root for 28 bytes
 //   measured  (PTX simulator, 2026-11) 1.00 of the minimal bytes, 512 bytes a request; warp instructions a
-//             KB: sgd 24, Adam 28, sum of squares 93 (conversions to double), scale 26, blend 24, swap 13.
-//             Rung 0: 48, 58, 60, 68, 64, 40 in requests of 128 bytes
+//             KB: sgd 24, Adam 28, sum of squares 93 (conversions to double), clip 35, blend 24, swap 13.
+//             Rung 0: 48, 58, 60, 108, 64, 40 in requests of 128 bytes
 #include "engine/optimizer.h"
 
 #include "cuda/elementwise.cuh"

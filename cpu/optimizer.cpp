@@ -38,16 +38,18 @@ void adam(const OptimizerOptions& o, Step s, const float* g, float* w, float* m,
   });
 }
 
-double sum_of_squares(int64_t count, const float* g) {
-  return parallel_sum(count, elements_a_thread, [&](int64_t begin, int64_t end) {
-    double sum = 0;
-    for (int64_t i = begin; i < end; ++i) sum += double(g[i]) * double(g[i]);
-    return sum;
+void add_squares(int64_t count, const float* g, double* sum) {
+  *sum += parallel_sum(count, elements_a_thread, [&](int64_t begin, int64_t end) {
+    double squares = 0;
+    for (int64_t i = begin; i < end; ++i) squares += double(g[i]) * double(g[i]);
+    return squares;
   });
 }
 
-void scale(int64_t count, float factor, float* g) {
-  map_elements(count, g, [=](int64_t i) { return g[i] * factor; });
+void clip(int64_t count, double limit, const double* sum, float* g) {
+  const float factor = clip_factor(*sum, limit);
+  if (factor != 1)
+    map_elements(count, g, [=](int64_t i) { return g[i] * factor; });
 }
 
 void blend(int64_t count, float keep, const float* w, float* average) {
@@ -59,7 +61,7 @@ void swap(int64_t count, float* a, float* b) {
                [&](int64_t begin, int64_t end) { std::swap_ranges(a + begin, a + end, b + begin); });
 }
 
-const OptimizerKernels table{sgd, adam, sum_of_squares, scale, blend, swap};
+const OptimizerKernels table{sgd, adam, add_squares, clip, blend, swap};
 const Provide<OptimizerKernels> provide{{Device::cpu, 1, "vector loop, all threads", &table}};
 
 }  // namespace

@@ -7,7 +7,8 @@
 //   cuda/emulate_fiber.h    a stack that can be left and entered again
 //   cuda/emulate_warp.h     __syncthreads, shuffles, votes
 //   cuda/emulate_mma.h      cp.async, ldmatrix, mma
-//   cuda/emulate_math.h     bits, arithmetic, atomics;  cuda/emulate_types.h: float4, dim3, threadIdx
+//   cuda/emulate_math.h     bits, arithmetic, atomics
+//   cuda/emulate_types.h    float4, dim3, threadIdx;  cuda/emulate_half.h: __half2, __nv_bfloat162
 //
 // It is for tests, `lucida op` and debuggers. It knows nothing of time: no caches, no banks, no coalescing.
 #pragma once

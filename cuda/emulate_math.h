@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "cuda/emulate_half.h"
+
 // ---- bits -------------------------------------------------------------------------------------------------
 
 inline unsigned __float_as_uint(float v) {
@@ -217,6 +219,19 @@ T atomic_update(T* p, Next next) {
 template <class T>
 T atomicAdd(T* p, std::type_identity_t<T> v) {
   return std::atomic_ref<T>(*p).fetch_add(v);
+}
+// Of 16-bit floats. CUDA promises each half of a pair to be atomic, not the pair: here, too, another thread's
+// sum may come between the two.
+template <class Format>
+lucida::emulate::Half<Format> atomicAdd(lucida::emulate::Half<Format>* p,
+                                        std::type_identity_t<lucida::emulate::Half<Format>> v) {
+  return {lucida::emulate::atomic_update(
+      &p->bits, [v](uint16_t old) { return Format::narrow(Format::widen(old) + v.widened()); })};
+}
+template <class Format>
+lucida::emulate::HalfPair<Format> atomicAdd(lucida::emulate::HalfPair<Format>* p,
+                                            std::type_identity_t<lucida::emulate::HalfPair<Format>> v) {
+  return {atomicAdd(&p->x, v.x), atomicAdd(&p->y, v.y)};
 }
 template <class T>
 T atomicSub(T* p, std::type_identity_t<T> v) {

@@ -3,10 +3,11 @@
 //   mapping   cuda/elementwise.cuh; the sum of squares cuda/sum.cuh
 //   traffic   sgd reads g, w, m and writes w, m: 20 bytes a parameter. Adam reads g, w, m, v and writes w, m,
 //             v: 28, so ResNet-50's 25.6 million parameters are 716 MB a step
+//             clipping reads g, and reads and writes it once more where the norm is too large
 //   roofline  memory: Adam has two divisions and a root for 28 bytes
 //   measured  (PTX simulator, 2026-11) 1.00 of the minimal bytes, 512 bytes a request; warp instructions a
-//             KB: sgd 24, Adam 28, sum of squares 93 (conversions to double), scale 26, blend 24, swap 13.
-//             Rung 0: 48, 58, 60, 68, 64, 40 in requests of 128 bytes
+//             KB: sgd 24, Adam 28, sum of squares 93 (conversions to double), clip 35, blend 24, swap 13.
+//             Rung 0: 48, 58, 60, 108, 64, 40 in requests of 128 bytes
 #include "engine/optimizer.h"
 
 #include "cuda/elementwise.cuh"
@@ -16,6 +17,7 @@ namespace lucida {
 namespace {
 
 using Step = OptimizerKernels::Step;
+constexpr int clip_threads = 256;
 
 struct Sgd {
   float lr, decay, keep, momentum;
@@ -37,10 +39,6 @@ struct Adam {
   }
 };
 
-struct Scale {
-  float factor;
-  __device__ void operator()(float& g) const { g *= factor; }
-};
 struct Blend {
   float keep;
   __device__ void operator()(float w, float& average) const { average = keep * average + (1 - keep) * w; }
@@ -55,10 +53,35 @@ struct Swap {
 struct Square {
   __device__ double operator()(float g) const { return double(g) * double(g); }
 };
-struct Store {
-  double* total;
-  __device__ void operator()(double sum) const { *total = sum; }
+struct Add {
+  double* sum;
+  __device__ void operator()(double squares) const { *sum += squares; }
 };
+
+struct Factor {
+  float value;
+};
+// g *= clip_factor(*sum). Whether that is 1 only the device knows; the gradients are not touched then. One
+// thread of a block computes it: root and division in double are dozens of instructions.
+__global__ void __launch_bounds__(clip_threads)
+    clip_kernel(int64_t count, bool packs, double limit, const double* sum, float* g) {
+  using P = Pack<float>;
+  float& factor = shared<Factor>().value;
+  if (threadIdx.x == 0)
+    factor = clip_factor(*sum, limit);
+  __syncthreads();
+  const float f = factor;
+  const int64_t i = (int64_t(blockIdx.x) * clip_threads + threadIdx.x) * P::size;
+  if (f == 1)
+    return;
+  if (packs && i + P::size <= count) {
+    P v = load_pack(g + i);
+    for (int k = 0; k < P::size; ++k) v[k] *= f;
+    store_pack(g + i, v);
+  } else {
+    for (int64_t e = i; e < i + P::size && e < count; ++e) g[e] *= f;
+  }
+}
 
 void sgd(const OptimizerOptions& o, Step s, const float* g, float* w, float* m) {
   const float keep = s.step == 1 ? 0 : o.momentum;  // the first momentum is the gradient itself
@@ -73,17 +96,14 @@ void adam(const OptimizerOptions& o, Step s, const float* g, float* w, float* m,
   update_elements("optimizer adam", s.count, step, g, w, m, v);
 }
 
-double sum_of_squares(int64_t count, const float* g) {
-  const Device device = current_device();
-  const std::shared_ptr<void> memory = allocate(device, sizeof(double));
-  sum_elements("optimizer squares", count, Square{}, Store{static_cast<double*>(memory.get())}, g);
-  double total = 0;
-  copy_memory(&total, Device{}, memory.get(), device, sizeof total);
-  return total;
+void add_squares(int64_t count, const float* g, double* sum) {
+  sum_elements("optimizer squares", count, Square{}, Add{sum}, g);
 }
-
-void scale(int64_t count, float factor, float* g) {
-  update_elements("optimizer scale", count, Scale{factor}, g);
+void clip(int64_t count, double limit, const double* sum, float* g) {
+  const unsigned blocks = unsigned(blocks_for(count, clip_threads * Pack<float>::size));
+  if (blocks > 0)
+    launch("optimizer clip", {dim3(blocks), clip_threads}, clip_kernel, count, aligned_for_packs(g), limit,
+           sum, g);
 }
 void blend(int64_t count, float keep, const float* w, float* average) {
   update_elements("optimizer blend", count, Blend{keep}, w, average);
@@ -92,7 +112,7 @@ void swap(int64_t count, float* a, float* b) {
   update_elements("optimizer swap", count, Swap{}, a, b);
 }
 
-const OptimizerKernels table{sgd, adam, sum_of_squares, scale, blend, swap};
+const OptimizerKernels table{sgd, adam, add_squares, clip, blend, swap};
 const Provide<OptimizerKernels> provide{{this_device, 1, "16 bytes a lane", &table}};
 
 }  // namespace

@@ -8,33 +8,38 @@
 namespace lucida {
 namespace {
 
-StoredTensor flat(const Tensor& t) {
-  return StoredTensor::from({t.count()}, t.to_host());
+StoredTensor stored(const ParameterArena& arena, const Tensor& like_it) {
+  return StoredTensor::from({like_it.count()}, arena.in_model_order(like_it.to_host()));
 }
 
-void restore(const Safetensors& state, const std::string& file, const std::string& name, const Tensor& into) {
+void restore(const Safetensors& state, const std::string& file, const std::string& name,
+             const ParameterArena& arena, const Tensor& into) {
   const std::vector<float> values = state.at(name, file).floats();
   require(int64_t(values.size()) == into.count(), file, ": '", name, "' has ", values.size(),
           " values, this model has ", into.count(), " trainable ones: was it frozen differently?");
-  copy_memory(into.data(), into.device(), values.data(), Device{}, values.size() * sizeof(float));
+  copy_memory(into.data(), into.device(), arena.in_block_order(values).data(), Device{},
+              values.size() * sizeof(float));
 }
 
-// Calls f(first, count, gradient, options) for each run of neighbouring segments that are updated alike and
-// whose gradients lie in one block; without any decay a whole backbone is one. Padding between segments is
-// zero in weight and gradient and stays zero.
+// Calls f(first, count, gradient, options) for whatever is updated alike and has its gradients in one block.
 template <class F>
-void each_run(const ParameterArena& arena, bool any_decay, F f) {
-  const auto& segments = arena.segments();
-  const auto options = [&](size_t i) {
-    return ParameterOptions{segments[i].options.lr_scale, any_decay && segments[i].options.decay};
+void each_update(const ParameterArena& arena, bool any_decay, F f) {
+  const auto same = [any_decay](ParameterOptions o) {
+    return ParameterOptions{o.lr_scale, any_decay && o.decay};
   };
-  for (size_t i = 0; i < segments.size();) {
-    size_t j = i + 1;
-    while (arena.gradients_in_one_block() && j < segments.size() && options(j) == options(i)) ++j;
-    const int64_t end = j < segments.size() ? segments[j].first : arena.count();
-    const int64_t count = arena.gradients_in_one_block() ? end - segments[i].first : segments[i].count;
-    f(segments[i].first, count, arena.gradient_of(i), options(i));
-    i = j;
+  if (!arena.gradients_in_one_block()) {
+    for (size_t i = 0; i < arena.segments().size(); ++i) {
+      const auto& s = arena.segments()[i];
+      f(s.first, s.count, arena.gradient_of(i), same(s.options));
+    }
+    return;
+  }
+  const auto& runs = arena.runs();
+  for (size_t i = 0, j; i < runs.size(); i = j) {
+    int64_t count = 0;
+    for (j = i; j < runs.size() && same(runs[j].options) == same(runs[i].options); ++j)
+      count += runs[j].count;
+    f(runs[i].first, count, arena.gradients().data() + runs[i].first, same(runs[i].options));
   }
 }
 
@@ -44,6 +49,17 @@ void each_gradient(const ParameterArena& arena, F f) {
   if (arena.gradients_in_one_block())
     return f(arena.count(), arena.gradients().data());
   for (size_t i = 0; i < arena.segments().size(); ++i) f(arena.segments()[i].count, arena.gradient_of(i));
+}
+
+// Of all gradients, where they lie.
+std::shared_ptr<double> sum_of_squares(const ParameterArena& arena) {
+  const Device device = arena.values().device();
+  const std::shared_ptr<void> memory = allocate(device, sizeof(double));
+  fill_memory(device, static_cast<float*>(memory.get()), sizeof(double) / sizeof(float), 0);
+  const auto sum = std::static_pointer_cast<double>(memory);
+  const auto& kernels = kernels_for<OptimizerKernels>(device);
+  each_gradient(arena, [&](int64_t count, const float* g) { kernels.add_squares(count, g, sum.get()); });
+  return sum;
 }
 
 }  // namespace
@@ -74,48 +90,43 @@ void Optimizer::step(double lr) {
   ++steps_;
   const auto& kernels = kernels_for<OptimizerKernels>(arena_.values().device());
   float* w = arena_.values().data();
-  each_run(arena_, options_.weight_decay != 0,
-           [&](int64_t first, int64_t count, const float* g, ParameterOptions p) {
-             const float decay = p.decay ? options_.weight_decay : 0.0f;
-             const OptimizerKernels::Step s{count, float(lr * double(p.lr_scale)), decay, steps_};
-             if (options_.kind == OptimizerOptions::sgd)
-               kernels.sgd(options_, s, g, w + first, first_.data() + first);
-             else
-               kernels.adam(options_, s, g, w + first, first_.data() + first, second_.data() + first);
-           });
+  each_update(arena_, options_.weight_decay != 0,
+              [&](int64_t first, int64_t count, const float* g, ParameterOptions p) {
+                const float decay = p.decay ? options_.weight_decay : 0.0f;
+                const OptimizerKernels::Step s{count, float(lr * double(p.lr_scale)), decay, steps_};
+                if (options_.kind == OptimizerOptions::sgd)
+                  kernels.sgd(options_, s, g, w + first, first_.data() + first);
+                else
+                  kernels.adam(options_, s, g, w + first, first_.data() + first, second_.data() + first);
+              });
 }
 
 void Optimizer::save(Safetensors& state) const {
-  state.tensors["optimizer.first_moment"] = flat(first_);
+  state.tensors["optimizer.first_moment"] = stored(arena_, first_);
   if (second_.defined())
-    state.tensors["optimizer.second_moment"] = flat(second_);
+    state.tensors["optimizer.second_moment"] = stored(arena_, second_);
   const std::vector<int64_t> steps = {steps_};
   state.tensors["optimizer.steps"] = StoredTensor::from({1}, steps);
 }
 
 void Optimizer::load(const Safetensors& state, const std::string& file) {
-  restore(state, file, "optimizer.first_moment", first_);
+  restore(state, file, "optimizer.first_moment", arena_, first_);
   if (second_.defined())
-    restore(state, file, "optimizer.second_moment", second_);
+    restore(state, file, "optimizer.second_moment", arena_, second_);
   steps_ = state.at("optimizer.steps", file).integers().at(0);
 }
 
 double gradient_norm(const ParameterArena& arena) {
-  const auto& kernels = kernels_for<OptimizerKernels>(arena.values().device());
   double squares = 0;
-  each_gradient(arena, [&](int64_t count, const float* g) { squares += kernels.sum_of_squares(count, g); });
+  copy_memory(&squares, Device{}, sum_of_squares(arena).get(), arena.values().device(), sizeof squares);
   return std::sqrt(squares);
 }
 
-double clip_gradients(ParameterArena& arena, double limit) {
+void clip_gradients(ParameterArena& arena, double limit) {
   arena.finish_gradients();
-  const double norm = gradient_norm(arena);
-  if (norm > limit) {
-    const auto& kernels = kernels_for<OptimizerKernels>(arena.values().device());
-    const float factor = float(limit / (norm + 1e-6));
-    each_gradient(arena, [&](int64_t count, float* g) { kernels.scale(count, factor, g); });
-  }
-  return norm;
+  const std::shared_ptr<double> squares = sum_of_squares(arena);
+  const auto& kernels = kernels_for<OptimizerKernels>(arena.values().device());
+  each_gradient(arena, [&](int64_t count, float* g) { kernels.clip(count, limit, squares.get(), g); });
 }
 
 WeightAverage::WeightAverage(ParameterArena& arena, float decay) : arena_(arena), decay_(decay) {
@@ -134,11 +145,11 @@ void WeightAverage::swap() {
 }
 
 void WeightAverage::save(Safetensors& state) const {
-  state.tensors["average.weights"] = flat(average_);
+  state.tensors["average.weights"] = stored(arena_, average_);
 }
 
 void WeightAverage::load(const Safetensors& state, const std::string& file) {
-  restore(state, file, "average.weights", average_);
+  restore(state, file, "average.weights", arena_, average_);
 }
 
 }  // namespace lucida

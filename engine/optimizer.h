@@ -8,7 +8,7 @@
 // Read next:  cpu/optimizer.cpp, cuda/optimizer.cu  the loops
 //             engine/schedule.h  the learning rate over a run
 #pragma once
-#include <map>
+#include <cmath>
 #include <string>
 
 #include "engine/dispatch.h"
@@ -36,8 +36,9 @@ struct OptimizerKernels {
   };
   void (*sgd)(const OptimizerOptions&, Step, const float* g, float* w, float* m);
   void (*adam)(const OptimizerOptions&, Step, const float* g, float* w, float* m, float* v);
-  double (*sum_of_squares)(int64_t count, const float* g);
-  void (*scale)(int64_t count, float factor, float* g);
+  // Clipping, in two parts that leave the norm where the gradients lie: no host waits for it.
+  void (*add_squares)(int64_t count, const float* g, double* sum);
+  void (*clip)(int64_t count, double limit, const double* sum, float* g);  // g *= clip_factor(*sum, limit)
   void (*blend)(int64_t count, float keep, const float* w,
                 float* average);  // average = keep*average + (1-keep)*w
   void (*swap)(int64_t count, float* a, float* b);
@@ -48,6 +49,14 @@ struct AdamCorrection {
   AdamCorrection(const OptimizerOptions&, OptimizerKernels::Step);
   float rate, root;
 };
+
+// What gradients whose squares add up to this are multiplied by, so that their norm is at most `limit`; 1
+// where it is NaN. (A template because a constexpr function that is none may not call sqrt.)
+template <class T>
+constexpr float clip_factor(T squares, double limit) {
+  const T norm = sqrt(squares);
+  return norm > limit ? float(limit / (norm + 1e-6)) : 1.0f;
+}
 
 class Optimizer {
  public:
@@ -68,8 +77,8 @@ class Optimizer {
 
 // sqrt of the sum of squares of all gradients, in double, in a fixed order.
 double gradient_norm(const ParameterArena&);
-// Scales the gradients so that their norm is at most `limit`; returns the norm before. Pascanu et al., 2013.
-double clip_gradients(ParameterArena&, double limit);
+// Scales the gradients so that their norm is at most `limit`. Pascanu et al., 2013.
+void clip_gradients(ParameterArena&, double limit);
 
 // Exponential moving average of the trainable parameters: average = decay * average + (1 - decay) * w.
 class WeightAverage {

@@ -5,7 +5,8 @@
 //
 // All trainable parameters lie in one flat block, so that a checkpoint of the moments is one write; what is
 // not trained lies in another. Gradients:
-//     on a device   in one block of the same layout: the optimizer is one kernel, clipping one norm
+//     on a device   in one block of the same layout, where those that share their options are neighbours: an
+//                   update is a kernel or two, clipping one norm
 //     on the host   each comes when it is first written and goes with begin_step(), so that the next forward
 //                   pass keeps its activations where they lay: a step needs 90 MiB less for ResNet-50
 #pragma once
@@ -73,6 +74,11 @@ class ParameterArena {
     ParameterOptions options;
     Tensor parameter;
   };
+  // Neighbours that share their options. Padding between them is zero in weight and gradient and stays zero.
+  struct Run {
+    int64_t first, count;
+    ParameterOptions options;
+  };
 
   // Moves every tensor that wants a gradient (and is no buffer) into the flat block on `device`, and all
   // others to that device; the model's handles are re-pointed there.
@@ -84,7 +90,14 @@ class ParameterArena {
   // Zeroes the gradient of every parameter that backward did not reach. Call before clipping or an update.
   void finish_gradients();
 
-  const std::vector<Segment>& segments() const { return segments_; }
+  const std::vector<Segment>& segments() const { return segments_; }  // in the model's order
+  const std::vector<Run>& runs() const { return runs_; }              // all of the block, from its beginning
+
+  // What is laid out like the block <-> the segments in the model's order, each padded as in the block: for
+  // files, which do not depend on the layout then.
+  std::vector<float> in_model_order(const std::vector<float>& block) const;
+  std::vector<float> in_block_order(const std::vector<float>& segments) const;
+
   const Tensor& values() const { return values_; }
   bool gradients_in_one_block() const { return gradients_.defined(); }
   const Tensor& gradients() const { return gradients_; }  // undefined where they do not lie in one block
@@ -92,7 +105,11 @@ class ParameterArena {
   int64_t count() const { return values_.count(); }  // padding included
 
  private:
+  std::vector<size_t> layout() const;
+  void find_runs(const std::vector<size_t>& layout);
+
   std::vector<Segment> segments_;
+  std::vector<Run> runs_;
   Tensor values_, gradients_, others_;
 };
 

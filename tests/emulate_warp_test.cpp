@@ -200,6 +200,61 @@ TEST_CASE("emulator: atomics of every kind") {
   CHECK((c.claimed >= 0 && c.claimed < 256));
 }
 
+// Every thread adds {1, 1/2} to one pair; the old values tell whether any sum was lost.
+template <class Pair>
+struct PairCells {
+  Pair pair{};
+  int seen_low[256] = {}, seen_high[256] = {};
+};
+__device__ float2 widened(__half2 v) {
+  return __half22float2(v);
+}
+__device__ float2 widened(__nv_bfloat162 v) {
+  return __bfloat1622float2(v);
+}
+template <class Pair>
+__global__ void pair_kernel(Pair v, PairCells<Pair>* c) {
+  const float2 old = widened(atomicAdd(&c->pair, v));
+  atomicAdd(&c->seen_low[int(old.x)], 1);
+  atomicAdd(&c->seen_high[int(2 * old.y)], 1);
+}
+template <class Pair>
+void check_pair_sums(Pair v) {
+  const UseThreads use(4);
+  PairCells<Pair> c;
+  launch("pairs", {4, 64}, pair_kernel<Pair>, v, &c);  // bf16 counts to 256 without rounding
+  CHECK(widened(c.pair).x == 256);
+  CHECK(widened(c.pair).y == 128);
+  for (int i = 0; i < 256; ++i) {
+    CHECK(c.seen_low[i] == 1);
+    CHECK(c.seen_high[i] == 1);
+  }
+}
+
+TEST_CASE("emulator: atomic sums of 16-bit floats, in pairs and alone") {
+  check_pair_sums(__floats2half2_rn(1, 0.5f));
+  check_pair_sums(__floats2bfloat162_rn(1, 0.5f));
+  const auto half_sum = [](float a, float b) {
+    __half sum = __float2half_rn(a);
+    CHECK(__half2float(atomicAdd(&sum, __float2half_rn(b))) == a);
+    return __half2float(sum);
+  };
+  const auto bf16_sum = [](float a, float b) {
+    __nv_bfloat16 sum = __float2bfloat16_rn(a);
+    CHECK(__bfloat162float(atomicAdd(&sum, __float2bfloat16_rn(b))) == a);
+    return __bfloat162float(sum);
+  };
+  CHECK(half_sum(2048, 1) == 2048);  // ties to even; f16 has 11 bits, bf16 8
+  CHECK(half_sum(2048, 3) == 2052);
+  CHECK(half_sum(0x1p-24f, 0x1p-24f) == 0x1p-23f);  // subnormal
+  CHECK(std::isinf(half_sum(65504, 65504)));
+  CHECK(bf16_sum(256, 1) == 256);
+  CHECK(bf16_sum(256, 3) == 260);
+  CHECK(bf16_sum(1, 0x1p-100f) == 1);
+  CHECK(std::isnan(bf16_sum(INFINITY, -INFINITY)));
+  static_assert(sizeof(__half2) == 4 && alignof(__nv_bfloat162) == 4 && sizeof(__half) == 2);
+}
+
 TEST_CASE("emulator: bits, minima, vector types") {
   CHECK(__ffs(0) == 0);
   CHECK(__ffs(8) == 4);

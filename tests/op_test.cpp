@@ -6,6 +6,8 @@
 #include "engine/device.h"
 #include "engine/dispatch.h"
 #include "engine/error.h"
+#include "layers/losses/loss.h"
+#include "tests/close.h"
 
 namespace lucida {
 namespace {
@@ -96,6 +98,65 @@ class UsePrecision {
   explicit UsePrecision(Precision p) { set_precision(p); }
   ~UsePrecision() { set_precision(Precision::f32); }
 };
+
+// Inputs by the shapes that the table names; rank 4 is N,C,H,W there and N,H,W,C in memory.
+Tensor example_of(const OpInput& input, uint64_t seed, Device device) {
+  const std::map<char, int64_t> sizes = {{'N', 3}, {'C', 5}, {'I', 5}, {'H', 9}, {'W', 7},
+                                         {'O', 4}, {'L', 4}, {'R', 3}, {'S', 3}, {'1', 1}};
+  std::vector<int64_t> dims;
+  for (size_t i = 0; i < input.shape.size() && sizes.contains(input.shape[i]); i += 2)
+    dims.push_back(sizes.at(input.shape[i]));
+  if (dims.empty())  // any shape, or that of another one of these
+    dims = {3, 5, 9, 7};
+  if (dims.size() == 4)
+    dims = {dims[0], dims[2], dims[3], dims[1]};
+  const Shape shape(dims);
+  std::vector<float> values = noise(shape.count(), seed);
+  for (float& v : values)
+    if (input.name == "labels")
+      v = v > 0.5f ? 1 : v < -1 ? -1 : 0;
+    else if (input.name == "running_var" || input.name == "v")
+      v = 0.5f + v * v;
+  return Tensor::from(shape, values, device);
+}
+
+// Outputs and gradients of an operation on examples.
+OpResult on_examples(const Operation& op, const std::map<std::string, std::string>& settings, Device device) {
+  OpArguments a{{}, settings};
+  uint64_t seed = 1;
+  for (const OpInput& input : op.inputs) a.inputs[input.name] = example_of(input, seed++, device);
+  const OpResult alone = run_operation(op, a, {});
+  if (op.scalar || !op.inputs[0].gradient)
+    return alone;
+  const auto& [name, y] = alone.outputs[0];
+  return run_operation(op, a, {{name, noise_tensor(y.shape(), 99).on(device)}});
+}
+
+void check_same(const NamedOutputs& got, const NamedOutputs& want) {
+  REQUIRE(got.size() == want.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    INFO(want[i].first);
+    REQUIRE(got[i].first == want[i].first);
+    check_close(got[i].second, want[i].second, 1e-5);
+  }
+}
+
+TEST_CASE("op: every operation gives on a device what it gives on the cpu, with its gradients") {
+  std::vector<std::map<std::string, std::string>> losses;
+  for (const LossKind& kind : all_losses())
+    losses.push_back({{"kind", std::string(kind.name)}, {"epoch", "3"}, {"delta_rel", "0.1"}});
+  for (const Operation& op : all_operations()) {
+    INFO(op.name);
+    for (const auto& settings : op.name == "loss" ? losses : decltype(losses)(1)) {
+      if (!settings.empty())
+        INFO("kind ", settings.at("kind"));
+      const OpResult want = on_examples(op, settings, {}), got = on_examples(op, settings, accelerator());
+      CHECK((want.gradients.empty() == (op.name == "optimizer")));
+      check_same(got.outputs, want.outputs);
+      check_same(got.gradients, want.gradients);
+    }
+  }
+}
 
 TEST_CASE("op: under bf16 activations are rounded on the device, outputs and gradients are widened again") {
   const Device device = accelerator();

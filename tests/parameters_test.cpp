@@ -1,5 +1,7 @@
 #include "engine/parameters.h"
 
+#include <algorithm>
+
 #include "engine/memory.h"
 #include "layers/batchnorm.h"
 #include "layers/conv2d.h"
@@ -47,6 +49,25 @@ TEST_CASE("parameters: names, roles and order follow visit") {
   CHECK(all[12].tensor == &model.scale);
 }
 
+TEST_CASE("parameters: those with the same options are neighbours, those without decay behind their like") {
+  Model model;
+  const ParameterArena arena(named_tensors(model), options);
+  const std::vector<ParameterOptions> expected = {{1, true}, {1, false}, {10, true}, {10, false}};
+  const auto& runs = arena.runs();
+  REQUIRE(runs.size() == expected.size());
+  int64_t end = 0;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    CHECK(runs[i].options == expected[i]);
+    CHECK(runs[i].first == end);
+    end += runs[i].count;
+    for (const auto& segment : arena.segments()) {
+      const bool inside = segment.first >= runs[i].first && segment.first < end;
+      CHECK(inside == (segment.options == runs[i].options));
+    }
+  }
+  CHECK(end == arena.count());
+}
+
 TEST_CASE("parameters: one aligned block, the model's tensors live in it, values stay") {
   Model model;
   model.first.conv.weight = noise_tensor({5, 3, 3, 3}, 2).want_grad();
@@ -55,14 +76,19 @@ TEST_CASE("parameters: one aligned block, the model's tensors live in it, values
   ParameterArena arena(named_tensors(model), options);
   const auto& s = arena.segments();
   REQUIRE(s.size() == 8);  // neither buffers nor what is frozen
-  int64_t end = 0;
+  std::vector<std::pair<int64_t, int64_t>> places;
   for (const auto& segment : s) {
-    CHECK(segment.first % 16 == 0);
-    CHECK(segment.first >= end);
-    CHECK(segment.first - end < 16);
     CHECK(segment.parameter.data() == arena.values().data() + segment.first);
     CHECK(segment.parameter.wants_grad());
-    end = segment.first + segment.count;
+    places.push_back({segment.first, segment.count});
+  }
+  std::sort(places.begin(), places.end());
+  int64_t end = 0;
+  for (const auto& [first, count] : places) {
+    CHECK(first % 16 == 0);
+    CHECK(first >= end);
+    CHECK(first - end < 16);
+    end = first + count;
   }
   CHECK(arena.count() - end < 16);
   CHECK(model.first.conv.weight.to_host() == before);
@@ -70,7 +96,7 @@ TEST_CASE("parameters: one aligned block, the model's tensors live in it, values
   CHECK(s[4].name == "layer.second.conv.weight");
   CHECK(s[4].options == ParameterOptions{10, true});
   CHECK(s[1].options == ParameterOptions{1, false});
-  for (int64_t i = s[1].first + 5; i < s[2].first; ++i) CHECK(arena.values().data()[i] == 0);  // padding
+  for (int64_t i = s[1].first + 5; i < s[1].first + 16; ++i) CHECK(arena.values().data()[i] == 0);  // padding
 }
 
 TEST_CASE("parameters: gradients overwrite after begin_step, add up within a step, unreached ones become 0") {

@@ -2,7 +2,7 @@
 //     forward -> loss -> backward -> clip -> optimizer -> moving average of the weights
 //
 // queue() returns once the work is queued; on a GPU it runs while the host reads the next images. loss()
-// waits for it, the only place of a step where the host does (and --clip, whose norm decides what follows).
+// waits for it, the only place of a step where the host does.
 //
 // With `record` the second step on a GPU is recorded, from the forward pass to the gradients, and later ones
 // are replays: one call instead of hundreds of kernels that the host starts one by one. What changes from

@@ -49,13 +49,15 @@ __global__ void squares_kernel(int64_t count, const float* g, double* partial) {
   for (int64_t i = my_index(); i < count; i += sum_blocks * threads) sum += double(g[i]) * double(g[i]);
   partial[my_index()] = sum;
 }
-__global__ void total_kernel(double* partial) {
-  for (int i = 1; i < sum_blocks * threads; ++i) partial[0] += partial[i];
+__global__ void total_kernel(const double* partial, double* sum) {
+  double total = 0;
+  for (int i = 0; i < sum_blocks * threads; ++i) total += partial[i];
+  *sum += total;
 }
 
-__global__ void scale_kernel(int64_t count, float factor, float* g) {
+__global__ void clip_kernel(int64_t count, double limit, const double* sum, float* g) {
   if (const int64_t i = my_index(); i < count)
-    g[i] *= factor;
+    g[i] *= clip_factor(*sum, limit);
 }
 __global__ void blend_kernel(int64_t count, float keep, const float* w, float* average) {
   if (const int64_t i = my_index(); i < count)
@@ -78,18 +80,14 @@ void adam(const OptimizerOptions& o, Step s, const float* g, float* w, float* m,
   const AdamCorrection c(o, s);
   launch("optimizer adam", one_thread_each(s.count), adam_kernel, s, o, c.rate, c.root, g, w, m, v);
 }
-double sum_of_squares(int64_t count, const float* g) {
-  const Device device = current_device();
-  const std::shared_ptr<void> partial = allocate(device, sum_blocks * threads * sizeof(double));
-  double* const sums = static_cast<double*>(partial.get());
-  launch("optimizer squares", {dim3(sum_blocks), threads}, squares_kernel, count, g, sums);
-  launch("optimizer squares", {dim3(1), dim3(1)}, total_kernel, sums);
-  double total = 0;
-  copy_memory(&total, Device{}, sums, device, sizeof total);
-  return total;
+void add_squares(int64_t count, const float* g, double* sum) {
+  const std::shared_ptr<void> memory = allocate(current_device(), sum_blocks * threads * sizeof(double));
+  double* const partial = static_cast<double*>(memory.get());
+  launch("optimizer squares", {dim3(sum_blocks), threads}, squares_kernel, count, g, partial);
+  launch("optimizer squares", {dim3(1), dim3(1)}, total_kernel, partial, sum);
 }
-void scale(int64_t count, float factor, float* g) {
-  launch("optimizer scale", one_thread_each(count), scale_kernel, count, factor, g);
+void clip(int64_t count, double limit, const double* sum, float* g) {
+  launch("optimizer clip", one_thread_each(count), clip_kernel, count, limit, sum, g);
 }
 void blend(int64_t count, float keep, const float* w, float* average) {
   launch("optimizer blend", one_thread_each(count), blend_kernel, count, keep, w, average);
@@ -98,7 +96,7 @@ void swap(int64_t count, float* a, float* b) {
   launch("optimizer swap", one_thread_each(count), swap_kernel, count, a, b);
 }
 
-const OptimizerKernels table{sgd, adam, sum_of_squares, scale, blend, swap};
+const OptimizerKernels table{sgd, adam, add_squares, clip, blend, swap};
 const Provide<OptimizerKernels> provide{{this_device, 0, "one thread a parameter", &table}};
 
 }  // namespace

@@ -82,18 +82,13 @@ Plan plan_of(const Conv2dSizes&, int run, int size);
 constexpr int forward_run = 256;
 
 struct ForwardPlan : Plan {
-  int size;                     // of an element
-  int whole_steps, tail_steps;  // steps of pairs (f32: of 8 elements), then of 8 elements one by one
-  constexpr int depth() const { return whole_steps * 32 / size + tail_steps * 8; }
-  // 64 rows of the weight, an odd number of chunks each: 8 rows, which ldmatrix reads at once, fill the banks.
-  // Behind them the distance of each element in bytes.
-  constexpr int weight_pitch() const { return ((depth() * size / 16) | 1) * 16; }
-  constexpr int weight_bytes() const { return columns_a_block * weight_pitch(); }
-  constexpr int packed_bytes() const { return weight_bytes() + depth() * 4; }
-  constexpr int shared_bytes() const {
-    return std::max(packed_bytes() + patch.rows * patch.pitch * size,
-                    forward_run * columns_a_block * size);  // at the end results lie there
-  }
+  // Steps of pairs (f32: of 8 elements), an even number, 0 or at least 4; then of 8 elements one by one.
+  int whole_steps, tail_steps;
+  int depth;  // elements of all steps
+  // A block's shared memory: 64 rows of the weight, an odd number of chunks each, so that the 8 rows which
+  // ldmatrix reads at once fill the banks; the distance of each element in bytes; where windows begin; the
+  // patch. The first two, `packed_bytes` of them, are laid out so in global memory.
+  int weight_pitch, weight_bytes, packed_bytes, patch_at, shared_bytes;
 };
 ForwardPlan forward_plan(const Conv2dSizes&, DType);
 bool forward_here(const Conv2dSizes&, DType);
@@ -116,6 +111,10 @@ struct Columns {
   }
 };
 Columns columns_of(const Window&);
+// On tensor cores a warp has up to 10 tiles, and multiplies 8 even if it has fewer; two warps share the
+// columns. With FMAs a block has 152 columns.
+constexpr int least_warp_tiles = 8, most_warp_tiles = 10, fma_columns = 152;
+
 // Runs in shared memory: with two, in bf16, one is copied while the other is multiplied.
 constexpr int weight_buffers(int size) {
   return 4 / size;
@@ -127,8 +126,9 @@ bool weight_here(const Conv2dSizes&, DType);
 // In f32 with FMAs; the others are in cuda/conv2d_tensor.h.
 void backward_weight(const Conv2dSizes&, const float* x, const float* dy, GradSlot dweight);
 
-// What the passes multiply, padding included; pixels_a_step: of backward_weight, 1 with FMAs.
+// What the passes multiply, padding included; weight_flops: on tensor cores.
 double forward_flops(const Conv2dSizes&, DType);
-double weight_flops(const Conv2dSizes&, int pixels_a_step, DType);
+double weight_flops(const Conv2dSizes&, DType);
+double fma_weight_flops(const Conv2dSizes&);
 
 }  // namespace lucida::stem

@@ -13,7 +13,7 @@ namespace lucida::stem {
 namespace {
 
 struct FmaProduct {
-  static constexpr int thread_columns = 19, columns = 8 * thread_columns;
+  static constexpr int columns = fma_columns, thread_columns = columns / 8;
   using Sums = float[8][thread_columns];
 
   int channel, first_column;
@@ -22,15 +22,12 @@ struct FmaProduct {
 
   __device__ static int place(int pixel, int chunk) { return pixel * columns_a_block * 4 + chunk * 16; }
 
-  __device__ explicit FmaProduct(const WeightPass<float>& p) {
+  __device__ FmaProduct(const WeightPass<float>&, const int* distances) {
     const int lane = int(threadIdx.x) % 32;
     channel = int(threadIdx.x) / 32 % 2 * 16 + lane / 8 * 4;
     first_column = int(blockIdx.z) * columns + lane % 8;
 #pragma unroll
-    for (int j = 0; j < thread_columns; ++j) {
-      const int element = p.columns.element(first_column + 8 * j);
-      distance[j] = element < 0 ? 0 : p.columns.window.distance(element) * 4;
-    }
+    for (int j = 0; j < thread_columns; ++j) distance[j] = distances[lane % 8 + 8 * j];
   }
 
   // Warps 0 and 1 have even pixels, 2 and 3 odd ones.

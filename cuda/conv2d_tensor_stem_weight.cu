@@ -20,7 +20,8 @@ using stem::SharedAt;
 
 template <class T>
 struct StemTensorProduct {
-  static constexpr int warp_tiles = 10, columns = 2 * 8 * warp_tiles;
+  static constexpr int warp_tiles = stem::most_warp_tiles, columns = 2 * 8 * warp_tiles;
+  static constexpr int least_tiles = stem::least_warp_tiles;  // whether they exist is not asked in the loop
   static constexpr int step_pixels = 32 / int(sizeof(T));
   using Sums = float[4][warp_tiles][4];
 
@@ -33,18 +34,19 @@ struct StemTensorProduct {
     return pixel_chunk<T, stem::columns_a_block>(pixel, chunk_index);
   }
 
-  __device__ explicit StemTensorProduct(const stem::WeightPass<T>& p) {
-    first_tile = (int(blockIdx.z) * 2 + int(threadIdx.x) / 32 % 2) * warp_tiles;
+  __device__ StemTensorProduct(const stem::WeightPass<T>& p, const int* distances) {
+    const int half = int(threadIdx.x) / 32 % 2;
+    first_tile = (int(blockIdx.z) * 2 + half) * warp_tiles;
     tiles = std::min(p.columns.tiles - first_tile, int{warp_tiles});
     pair_tiles = std::min(p.columns.pair_tiles - first_tile, int{warp_tiles});
 #pragma unroll
-    for (int j = 0; j < warp_tiles; ++j) {
-      const int element = p.columns.element(8 * (first_tile + j) + int(threadIdx.x) % 32 / 4);
-      distance[j] = element < 0 ? 0 : p.columns.window.distance(element) * int(sizeof(T));
-    }
+    for (int j = 0; j < warp_tiles; ++j)
+      distance[j] = distances[8 * (half * warp_tiles + j) + int(threadIdx.x) % 32 / 4];
   }
 
   __device__ void multiply(const unsigned char* dy, SharedAt patch, const int* begin, int count) {
+    if (tiles <= 0)
+      return;
     for (int step = int(threadIdx.x) / 64; step * step_pixels < count; step += 2) {
       unsigned b[warp_tiles][2];
       load_b(b, patch, begin + step * step_pixels);
@@ -58,7 +60,7 @@ struct StemTensorProduct {
           for (int q = 0; q < 4; ++q) a_step[i][q] = a.word(dy, 2 * i + q % 2, q / 2, step);
 #pragma unroll
       for (int j = 0; j < warp_tiles; ++j)
-        if (j < tiles)
+        if (j < least_tiles || j < tiles)
 #pragma unroll
           for (int i = 0; i < 4; ++i) {
             if constexpr (sizeof(T) == 2)
@@ -115,12 +117,14 @@ struct StemTensorProduct {
     const int k = int(blockIdx.y) * stem::columns_a_block + lane / 4;
     float* to = p.partial + (int64_t(share) * p.k + k) * positions + 8 * first_tile + lane % 4 * 2;
 #pragma unroll
-    for (int i = 0; i < 8; ++i)
+    for (int i = 0; i < 8; ++i, to += 8 * positions) {
+      if (k + 8 * i >= p.k)
+        return;
 #pragma unroll
       for (int j = 0; j < warp_tiles; ++j)
-        if (k + 8 * i < p.k && j < tiles)
-          *reinterpret_cast<float2*>(to + 8 * i * positions + 8 * j) = {sums[i / 2][j][i % 2 * 2],
-                                                                        sums[i / 2][j][i % 2 * 2 + 1]};
+        if (j < tiles)
+          *reinterpret_cast<float2*>(to + 8 * j) = {sums[i / 2][j][i % 2 * 2], sums[i / 2][j][i % 2 * 2 + 1]};
+    }
   }
 };
 

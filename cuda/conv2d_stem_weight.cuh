@@ -101,7 +101,8 @@ __global__ void __launch_bounds__(weight_threads, 2) weight_kernel(const WeightP
   auto& distances = shared<Distances<Product::columns>>();
   for (int i = int(threadIdx.x); i < Product::columns; i += weight_threads) {
     const int element = p.columns.element(int(blockIdx.z) * Product::columns + i);
-    distances.of[i] = p.columns.window.distance(element < 0 ? p.columns.window.first : element) * int(sizeof(T));
+    distances.of[i] =
+        p.columns.window.distance(element < 0 ? p.columns.window.first : element) * int(sizeof(T));
   }
   __syncthreads();
   Product product(p, distances.of);

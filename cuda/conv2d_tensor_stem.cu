@@ -189,7 +189,8 @@ __device__ void fetch(const StemForward<T>& s, int first, unsigned char* memory)
   for (const unsigned char* end = memory + s.plan.packed_bytes; to < end;
        to += stem_threads * 16, from += stem_threads * 16)
     cp_async_16(to, from);
-  const int first_row = stem::window_of(p, first).row, last = std::min(first + stem::forward_run, p.pixels) - 1;
+  const int first_row = stem::window_of(p, first).row,
+            last = std::min(first + stem::forward_run, p.pixels) - 1;
   int* begin = reinterpret_cast<int*>(memory + s.plan.packed_bytes);
   for (int i = int(threadIdx.x); i < stem::forward_run; i += stem_threads)
     begin[i] = stem::offset_in_patch<T>(p, std::min(first + i, last), first_row);

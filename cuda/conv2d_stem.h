@@ -97,15 +97,20 @@ bool forward_here(const Conv2dSizes&, DType);
 
 constexpr int weight_run = 128;
 
-// Two tiles have the first and the second elements of 8 pairs; tiles of elements that are left over follow.
+// Two tiles have the first and the second elements of 8 pairs. Elements that are left over follow, 8 for each
+// such two tiles, in the first, so that a lane's columns of two tiles lie in one word; without pairs, 8 a tile.
 struct Columns {
   Window window;
   int pair_tiles, tiles;
   constexpr int positions() const { return 8 * tiles; }
   constexpr int element(int position) const {  // an index into [r, s, c], or -1
     const int tile = position / 8, lane = position % 8;
-    if (tile >= pair_tiles)
-      return window.element(2 * window.all_pairs() + position - 8 * pair_tiles);
+    if (tile >= pair_tiles) {
+      const int left = tile - pair_tiles;
+      if (window.pairs > 0 && left % 2 == 1)
+        return -1;
+      return window.element(2 * window.all_pairs() + (window.pairs > 0 ? left / 2 : left) * 8 + lane);
+    }
     const int pair = tile / 2 * 8 + lane;
     return pair < window.all_pairs() ? window.element(2 * pair + tile % 2) : -1;
   }

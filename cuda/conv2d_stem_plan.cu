@@ -85,7 +85,8 @@ bool forward_here(const Conv2dSizes& z, DType type) {
 
 Columns columns_of(const Window& w) {
   const int pair_tiles = (w.all_pairs() + 7) / 8 * 2, left = w.count() - 2 * w.all_pairs();
-  return {w, pair_tiles, pair_tiles + (left + 7) / 8};
+  const int tiles = (left + 7) / 8;
+  return {w, pair_tiles, w.pairs > 0 && tiles > 0 ? pair_tiles + 2 * tiles - 1 : pair_tiles + tiles};
 }
 
 int weight_stage_bytes(const Plan& plan, int size) {

@@ -39,7 +39,8 @@ struct Patch {
 };
 
 // The elements of a window in the order in which they are multiplied. A register of bf16 holds two. Pairs
-// come first, neighbours in memory and 4-byte aligned in the window of every pixel; then what they leave over.
+// come first, neighbours in memory and 4-byte aligned in the window of every pixel; then what they leave
+// over.
 //
 //   7 x 7 x 3, a row of 21:   0  [1 2] [3 4] ... [19 20]      70 pairs in all, 7 left over
 //
@@ -97,8 +98,9 @@ bool forward_here(const Conv2dSizes&, DType);
 
 constexpr int weight_run = 128;
 
-// Two tiles have the first and the second elements of 8 pairs. Elements that are left over follow, 8 for each
-// such two tiles, in the first, so that a lane's columns of two tiles lie in one word; without pairs, 8 a tile.
+// Two tiles have the first and the second elements of 8 pairs. Elements that are left over follow, 8 for
+// each such two tiles, in the first, so that a lane's columns of two tiles lie in one word; without pairs,
+// 8 a tile.
 struct Columns {
   Window window;
   int pair_tiles, tiles;

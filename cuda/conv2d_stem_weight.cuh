@@ -1,9 +1,9 @@
 // The stem's backward_weight:  dw[k][e] = sum over pixels  dy[pixel][k] x window of pixel [e],
 // whatever multiplies (tensor cores in bf16 and tf32, FMAs in f32).
 //
-//   mapping   a block goes through a share of the runs of 128 pixels and sums 64 channels x 152 (160) columns,
-//             elements of a window. Four warps: two have half of the results each over one half of the pixels,
-//             two over the other; at the end their sums are added.
+//   mapping   a block goes through a share of the runs of 128 pixels and sums 64 channels x 152 (160)
+//             columns, elements of a window. Four warps: two have half of the results each over one half of
+//             the pixels, two over the other; at the end their sums are added.
 //   in loop   a lane's columns lie at distances from a window's beginning that never change, so they stay in
 //             registers; where a pixel's window begins is worked out once a run, one pixel a thread.
 //   partial   [share][k][position] in global memory, added in order by another kernel, which also brings the
@@ -127,7 +127,8 @@ __global__ void __launch_bounds__(weight_threads, 2) weight_kernel(const WeightP
     product.store(p, share);
 }
 
-// dw = or += the sum of the shares, in order: warp w adds shares w, w + 8, ..., then the eight sums are added.
+// dw = or += the sum of the shares, in order: warp w adds shares w, w + 8, ..., then the eight sums are
+// added.
 struct ShareSums {
   float sum[8][32];
 };

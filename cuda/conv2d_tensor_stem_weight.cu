@@ -1,16 +1,18 @@
-// Conv2d on tensor cores, backward_weight of few channels (cuda/conv2d_stem_weight.cuh): D = A B with dy turned
-// as A, 64 channels x pixels, and windows as B, pixels x columns.
+// Conv2d on tensor cores, backward_weight of few channels (cuda/conv2d_stem_weight.cuh): D = A B with dy
+// turned as A, 64 channels x pixels, and windows as B, pixels x columns.
 //
 //   mapping   a warp has 64 channels x 80 columns, 4 x 10 mma tiles; the two halves of a block's 160 columns
 //             take every other step of 16 (bf16) or 8 pixels each
 //   bf16      a register of B holds one element in the windows of two pixels, which are not neighbours. So
-//             lanes read pairs of elements, a word for each of two pixels, and exchange halves: two registers,
-//             of two tiles. An element that no pair has is a half of such words. Where windows have no pairs
-//             (cuda/conv2d_stem.h) elements are read one by one.
-//   issue     3.2 instructions an mma in the loop, 2.8 in tf32 (nvcc 13.0, sm_80, 2026-11-25); an A100 affords 8,
-//             an H100 4. About half are loads and their addresses, A's 1/10 (tf32: 4/10)
-//   banks     4 pixels x 8 pairs of a row are 26 neighbouring words, of 8 elements in tf32 likewise: no conflicts
-//             but where 8 columns pass from one kernel row to the next
+//             lanes read pairs of elements, a word for each of two pixels, and exchange halves: two
+//             registers, of two tiles. An element that no pair has is a half of such words. Where windows
+//             have no pairs (cuda/conv2d_stem.h) elements are read one by one.
+//   issue     3.2 instructions an mma in the loop, 2.8 in tf32 (nvcc 13.0, sm_80, 2026-11-25); an A100
+//             affords 8, an H100 4; 6.6 and 4.9 in a whole launch, as a PTX simulator counts, with 1.65 and
+//             1.30 wavefronts of shared memory (four images of 112 x 112, 2026-11-25). About half are loads
+//             and their addresses, A's 1/10 (tf32: 4/10)
+//   banks     4 pixels x 8 pairs of a row are 26 neighbouring words, of 8 elements in tf32 likewise: no
+//             conflicts but where 8 columns pass from one kernel row to the next
 //   weak spot tf32 has one run in shared memory, not two: two blocks an SM overlap, nothing within a block
 #include "cuda/conv2d_stem_weight.cuh"
 #include "cuda/conv2d_tensor_weight.cuh"

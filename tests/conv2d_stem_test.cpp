@@ -29,8 +29,9 @@ TEST_CASE("conv2d on tensor cores, few channels: bf16 equals rung 0") {
   check_all_cases<Bf16>(cases);
 }
 
-// A NaN in the image reaches the results that it belongs to and no other, neither by the zeros behind a window
-// nor by those of pixels that a block has too many. An infinite one gives no NaN: zeros are not multiplied.
+// A NaN in the image reaches the results that it belongs to and no other, neither by the zeros behind a
+// window nor by those of pixels that a block has too many. An infinite one gives no NaN: zeros are not
+// multiplied.
 template <class T>
 void check_spread(const Conv2dSizes& z) {
   CAPTURE(z);

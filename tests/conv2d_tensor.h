@@ -1,5 +1,5 @@
-// Tests of rung 4 of conv2d: a convolution's passes on numbers that tf32 (bf16) holds exactly, so products are
-// exact and f32 results must agree with rung 0 of the host, which sums in double, to f32 accuracy.
+// Tests of rung 4 of conv2d: a convolution's passes on numbers that tf32 (bf16) holds exactly, so products
+// are exact and f32 results must agree with rung 0 of the host, which sums in double, to f32 accuracy.
 #pragma once
 #include <algorithm>
 #include <cmath>

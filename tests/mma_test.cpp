@@ -75,7 +75,8 @@ __global__ void multiply_kernel(const float* a, const float* b, float* d) {  // 
   constexpr int a_registers = 16 * K / 32 / wide, b_registers = a_registers / 2;
   unsigned fa[a_registers], fb[b_registers];
   float fd[4];
-  for (int i = 0; i < a_registers; ++i) fa[i] = fragment<input>(a, 1, (g + i % 2 * 8) * K + wide * t + i / 2 * (K / 2));
+  for (int i = 0; i < a_registers; ++i)
+    fa[i] = fragment<input>(a, 1, (g + i % 2 * 8) * K + wide * t + i / 2 * (K / 2));
   for (int i = 0; i < b_registers; ++i) fb[i] = fragment<input>(b, 8, (wide * t + i * (K / 2)) * 8 + g);
   for (int i = 0; i < 4; ++i) fd[i] = d[(g + i / 2 * 8) * 8 + 2 * t + i % 2];
   if constexpr (input == Input::bf16)

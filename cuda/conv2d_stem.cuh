@@ -52,23 +52,38 @@ __device__ inline Begin window_of(const Patch& p, int pixel) {
           p.first + (pixel - line * int(p.out_w.d)) * p.step};
 }
 
-// Rows first_row to the last that pixel `last` reads; a warp copies a row. By chunks: queued as cp.async.
+// The same in bytes from the patch's first element; the patch begins with first_row.
+template <class T>
+__device__ int offset_in_patch(const Patch& p, int pixel, int first_row) {
+  const Begin begin = window_of(p, pixel);
+  return ((begin.row - first_row) * p.pitch + begin.element) * int(sizeof(T));
+}
+
+// Rows first_row to the last that pixel `last` reads; a warp copies a row, then the one warps further. By
+// chunks: queued as cp.async.
 template <class T>
 __device__ void fetch_patch(const Patch& p, const T* x, int first_row, int last, T* patch) {
   constexpr int chunk = 16 / int(sizeof(T));
-  const int rows = window_of(p, last).row + p.extent - first_row, lane = int(threadIdx.x) % 32;
-  for (int q = int(threadIdx.x) / 32; q < rows; q += int(blockDim.x) / 32) {
-    const int image = p.by_image_rows.quotient(first_row + q);
-    const int y = first_row + q - image * p.image_rows - p.pad;
-    const bool inside = image < p.images && unsigned(y) < unsigned(p.height);
-    const T* from = x + (inside ? (int64_t(image) * p.height + y) * p.row : 0);
-    T* to = patch + q * p.pitch;
+  const int warps = int(blockDim.x) / 32, warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
+  int image = p.by_image_rows.quotient(first_row + warp), row = first_row + warp - image * p.image_rows;
+  T* to = patch + warp * p.pitch;
+  for (int left = window_of(p, last).row + p.extent - first_row - warp; left > 0; left -= warps) {
+    while (row >= p.image_rows) {
+      row -= p.image_rows;
+      ++image;
+    }
+    const bool inside = image < p.images && unsigned(row - p.pad) < unsigned(p.height);
+    const T* from = x + (inside ? int64_t(image * p.height + row - p.pad) * p.row : 0);
+    const int length = inside ? p.row : 0;
     if (p.by_chunks)
+#pragma unroll 1
       for (int e = lane * chunk; e < p.pitch; e += 32 * chunk)
-        cp_async_16(to + e, from + (e - p.margin), inside && unsigned(e - p.margin) < unsigned(p.row));
+        cp_async_16(to + e, from + (e - p.margin), unsigned(e - p.margin) < unsigned(length));
     else
       for (int e = lane; e < p.pitch; e += 32)
-        to[e] = inside && unsigned(e - p.margin) < unsigned(p.row) ? from[e - p.margin] : narrow<T>(0);
+        to[e] = unsigned(e - p.margin) < unsigned(length) ? from[e - p.margin] : narrow<T>(0);
+    row += warps;
+    to += warps * p.pitch;
   }
 }
 

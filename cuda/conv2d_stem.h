@@ -83,18 +83,13 @@ Plan plan_of(const Conv2dSizes&, int run, int size);
 constexpr int forward_run = 256;
 
 struct ForwardPlan : Plan {
-  int size;                     // of an element
-  int whole_steps, tail_steps;  // steps of pairs (f32: of 8 elements), then of 8 elements one by one
-  constexpr int depth() const { return whole_steps * 32 / size + tail_steps * 8; }
-  // 64 rows of the weight, an odd number of chunks each: 8 rows, which ldmatrix reads at once, fill the
-  // banks. Behind them the distance of each element in bytes.
-  constexpr int weight_pitch() const { return ((depth() * size / 16) | 1) * 16; }
-  constexpr int weight_bytes() const { return columns_a_block * weight_pitch(); }
-  constexpr int packed_bytes() const { return weight_bytes() + depth() * 4; }
-  constexpr int shared_bytes() const {
-    return std::max(packed_bytes() + patch.rows * patch.pitch * size,
-                    forward_run * columns_a_block * size);  // at the end results lie there
-  }
+  // Steps of pairs (f32: of 8 elements), an even number, 0 or at least 4; then of 8 elements one by one.
+  int whole_steps, tail_steps;
+  int depth;  // elements of all steps
+  // A block's shared memory: 64 rows of the weight, an odd number of chunks each, so that the 8 rows which
+  // ldmatrix reads at once fill the banks; the distance of each element in bytes; where windows begin; the
+  // patch. The first two, `packed_bytes` of them, are laid out so in global memory.
+  int weight_pitch, weight_bytes, packed_bytes, patch_at, shared_bytes;
 };
 ForwardPlan forward_plan(const Conv2dSizes&, DType);
 bool forward_here(const Conv2dSizes&, DType);
@@ -103,20 +98,30 @@ bool forward_here(const Conv2dSizes&, DType);
 
 constexpr int weight_run = 128;
 
-// Two tiles have the first and the second elements of 8 pairs; tiles of elements that are left over follow.
+// Two tiles have the first and the second elements of 8 pairs. Elements that are left over follow, 8 for
+// each such two tiles, in the first, so that a lane's columns of two tiles lie in one word; without pairs,
+// 8 a tile.
 struct Columns {
   Window window;
   int pair_tiles, tiles;
   constexpr int positions() const { return 8 * tiles; }
   constexpr int element(int position) const {  // an index into [r, s, c], or -1
     const int tile = position / 8, lane = position % 8;
-    if (tile >= pair_tiles)
-      return window.element(2 * window.all_pairs() + position - 8 * pair_tiles);
+    if (tile >= pair_tiles) {
+      const int left = tile - pair_tiles;
+      if (window.pairs > 0 && left % 2 == 1)
+        return -1;
+      return window.element(2 * window.all_pairs() + (window.pairs > 0 ? left / 2 : left) * 8 + lane);
+    }
     const int pair = tile / 2 * 8 + lane;
     return pair < window.all_pairs() ? window.element(2 * pair + tile % 2) : -1;
   }
 };
 Columns columns_of(const Window&);
+// On tensor cores a warp has up to 10 tiles, and multiplies 8 even if it has fewer; two warps share the
+// columns. With FMAs a block has 152 columns.
+constexpr int least_warp_tiles = 8, most_warp_tiles = 10, fma_columns = 152;
+
 // Runs in shared memory: with two, in bf16, one is copied while the other is multiplied.
 constexpr int weight_buffers(int size) {
   return 4 / size;
@@ -128,8 +133,9 @@ bool weight_here(const Conv2dSizes&, DType);
 // In f32 with FMAs; the others are in cuda/conv2d_tensor.h.
 void backward_weight(const Conv2dSizes&, const float* x, const float* dy, GradSlot dweight);
 
-// What the passes multiply, padding included; pixels_a_step: of backward_weight, 1 with FMAs.
+// What the passes multiply, padding included; weight_flops: on tensor cores.
 double forward_flops(const Conv2dSizes&, DType);
-double weight_flops(const Conv2dSizes&, int pixels_a_step, DType);
+double weight_flops(const Conv2dSizes&, DType);
+double fma_weight_flops(const Conv2dSizes&);
 
 }  // namespace lucida::stem

@@ -63,19 +63,30 @@ Plan plan_of(const Conv2dSizes& z, int run, int size) {
 
 ForwardPlan forward_plan(const Conv2dSizes& z, DType type) {
   const int size = int(size_of(type));
-  ForwardPlan plan{plan_of(z, forward_run, size), size, 0, 0};
-  plan.whole_steps = size == 2 ? plan.window.all_pairs() / 8 : plan.window.count() / 8;
-  plan.tail_steps = (plan.window.count() - plan.whole_steps * 32 / size + 7) / 8;
+  ForwardPlan plan{plan_of(z, forward_run, size), 0, 0, 0, 0, 0, 0, 0, 0};
+  plan.whole_steps = (size == 2 ? plan.window.all_pairs() : plan.window.count() - 1) / 16 * 2;
+  if (plan.whole_steps < 4)
+    plan.whole_steps = 0;
+  const int whole = plan.whole_steps * 32 / size;
+  plan.tail_steps = (plan.window.count() - whole + 7) / 8;
+  plan.depth = whole + plan.tail_steps * 8;
+  plan.weight_pitch = (plan.depth * size / 16 | 1) * 16;
+  plan.weight_bytes = columns_a_block * plan.weight_pitch;
+  plan.packed_bytes = plan.weight_bytes + plan.depth * 4;
+  plan.patch_at = plan.packed_bytes + forward_run * 4;
+  plan.shared_bytes = std::max(plan.patch_at + plan.patch.rows * plan.patch.pitch * size,
+                               forward_run * columns_a_block * size);  // at the end results lie there
   return plan;
 }
 
 bool forward_here(const Conv2dSizes& z, DType type) {
-  return few_channels(z, int(size_of(type))) && forward_plan(z, type).shared_bytes() <= most_shared_bytes;
+  return few_channels(z, int(size_of(type))) && forward_plan(z, type).shared_bytes <= most_shared_bytes;
 }
 
 Columns columns_of(const Window& w) {
   const int pair_tiles = (w.all_pairs() + 7) / 8 * 2, left = w.count() - 2 * w.all_pairs();
-  return {w, pair_tiles, pair_tiles + (left + 7) / 8};
+  const int tiles = (left + 7) / 8;
+  return {w, pair_tiles, w.pairs > 0 && tiles > 0 ? pair_tiles + 2 * tiles - 1 : pair_tiles + tiles};
 }
 
 int weight_stage_bytes(const Plan& plan, int size) {
@@ -90,13 +101,21 @@ bool weight_here(const Conv2dSizes& z, DType type) {
 
 double forward_flops(const Conv2dSizes& z, DType type) {
   return 2 * double(rounded_up(z.pixels(), forward_run)) * double(rounded_up(z.k, columns_a_block)) *
-         forward_plan(z, type).depth();
+         forward_plan(z, type).depth;
 }
 
-double weight_flops(const Conv2dSizes& z, int pixels_a_step, DType type) {
-  const Window window = plan_of(z, weight_run, int(size_of(type))).window;
-  return 2 * double(rounded_up(z.pixels(), pixels_a_step)) * double(rounded_up(z.k, columns_a_block)) *
-         columns_of(window).positions();
+double weight_flops(const Conv2dSizes& z, DType type) {
+  const int size = int(size_of(type)), pixels_a_step = 32 / size;
+  int tiles = 0;
+  for (int left = columns_of(plan_of(z, weight_run, size).window).tiles; left > 0; left -= most_warp_tiles)
+    tiles += std::clamp(left, least_warp_tiles, most_warp_tiles);
+  return 2 * double(rounded_up(z.pixels(), pixels_a_step)) * double(rounded_up(z.k, columns_a_block)) * 8 *
+         tiles;
+}
+
+double fma_weight_flops(const Conv2dSizes& z) {
+  return 2 * double(z.pixels()) * double(rounded_up(z.k, columns_a_block)) *
+         double(rounded_up(z.r * z.s * z.c, fma_columns));
 }
 
 }  // namespace lucida::stem

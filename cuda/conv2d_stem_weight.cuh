@@ -12,7 +12,7 @@
 //
 // A Product has
 //   columns             of a block
-//   place(pixel, chunk) where 16 bytes of dy lie, of columns_a_block channels a pixel
+//   place(pixel, chunk) where 16 bytes of dy lie, of columns_a_block channels a pixel; alike every 8 pixels
 //   multiply(dy, begin, count)   adds a run; begin: offsets of windows from the stage's patch
 //   sums                the lane's, of type Sums: floats
 //   store(p, share)     writes them
@@ -46,19 +46,21 @@ struct Stage {
 
 template <class Product, class T>
 __device__ void fetch_run(const WeightPass<T>& p, int run, const Stage<T>& stage) {
-  constexpr int chunk = 16 / int(sizeof(T)), chunks = columns_a_block / chunk;
-  const int first = run * weight_run, channel = int(blockIdx.y) * columns_a_block;
-  const int last = std::min(first + weight_run, p.patch.pixels) - 1;
+  constexpr int chunk = 16 / int(sizeof(T)), chunks = columns_a_block / chunk,
+                at_once = weight_threads / chunks;
+  const int first = run * weight_run, last = std::min(first + weight_run, p.patch.pixels) - 1;
   const int first_row = window_of(p.patch, first).row;
-  const Begin begin = window_of(p.patch, std::min(first + int(threadIdx.x), last));
-  stage.begin()[threadIdx.x] = ((begin.row - first_row) * p.patch.pitch + begin.element) * int(sizeof(T));
-#pragma unroll 4
-  for (int i = int(threadIdx.x); i < weight_run * chunks; i += weight_threads) {
-    const int pixel = i / chunks, c = i % chunks;
-    cp_async_16(stage.dy() + Product::place(pixel, c),
-                p.dy + int64_t(first + pixel) * p.dy_pitch + channel + c * chunk,
-                first + pixel <= last && channel + c * chunk < p.dy_pitch);
-  }
+  stage.begin()[threadIdx.x] =
+      offset_in_patch<T>(p.patch, std::min(first + int(threadIdx.x), last), first_row);
+  // A thread copies the same chunk of every 8th (bf16: 16th) pixel; those lie alike (see Product::place).
+  const int c = int(threadIdx.x) % chunks, pixel = first + int(threadIdx.x) / chunks;
+  const int channel = int(blockIdx.y) * columns_a_block + c * chunk;
+  const int left = channel < p.dy_pitch ? last - pixel : -1;
+  const T* from = p.dy + int64_t(pixel) * p.dy_pitch + channel;
+  unsigned char* to = stage.dy() + Product::place(pixel - first, c);
+#pragma unroll
+  for (int i = 0; i < weight_run; i += at_once, from += at_once * p.dy_pitch)
+    cp_async_16(to + i * columns_a_block * int(sizeof(T)), from, i <= left);
   fetch_patch(p.patch, p.x, first_row, last, stage.patch());
 }
 static_assert(weight_threads == weight_run);  // a thread works out one window
@@ -83,6 +85,11 @@ __device__ void add_halves(Sums& sums, float4* memory) {
     }
 }
 
+template <int count>
+struct Distances {
+  int of[count];
+};
+
 template <class T, class Product>
 __global__ void __launch_bounds__(weight_threads, 2) weight_kernel(const WeightPass<T> p, int stage_bytes) {
   auto* memory = dynamic_shared<unsigned char>();
@@ -90,7 +97,15 @@ __global__ void __launch_bounds__(weight_threads, 2) weight_kernel(const WeightP
             end = std::min(first + p.runs_a_share, p.runs);
   constexpr int buffers = weight_buffers(sizeof(T));
   Stage<T> here{memory}, next{memory + (buffers - 1) * stage_bytes};
-  Product product(p);
+  // Where columns lie in a window, in bytes; those that a window does not have may lie anywhere in it.
+  auto& distances = shared<Distances<Product::columns>>();
+  for (int i = int(threadIdx.x); i < Product::columns; i += weight_threads) {
+    const int element = p.columns.element(int(blockIdx.z) * Product::columns + i);
+    distances.of[i] =
+        p.columns.window.distance(element < 0 ? p.columns.window.first : element) * int(sizeof(T));
+  }
+  __syncthreads();
+  Product product(p, distances.of);
   fetch_run<Product>(p, first, here);
   cp_async_commit();
   for (int run = first; run < end; ++run) {
@@ -112,7 +127,8 @@ __global__ void __launch_bounds__(weight_threads, 2) weight_kernel(const WeightP
     product.store(p, share);
 }
 
-// dw = or += the sum of the shares, in order: warp w adds shares w, w + 8, ..., then eight sums are added.
+// dw = or += the sum of the shares, in order: warp w adds shares w, w + 8, ..., then the eight sums are
+// added.
 struct ShareSums {
   float sum[8][32];
 };
@@ -144,7 +160,7 @@ void weight_pass(const char* name, const Conv2dSizes& z, const T* x, const T* dy
   p.runs = int(blocks_for(z.pixels(), weight_run));
   const dim3 tiles(1, unsigned(blocks_for(z.k, columns_a_block)),
                    unsigned(blocks_for(p.columns.positions(), Product::columns)));
-  const tensor::Split shares = tensor::split_of(tiles.y * tiles.z, p.runs, 2);
+  const tensor::Split shares = tensor::split_of(tiles.y * tiles.z, p.runs, 4);
   p.runs_a_share = shares.tiles;
   const Tensor partial = Tensor::empty({shares.count, z.k, p.columns.positions()}, current_device());
   p.partial = partial.data();

@@ -8,7 +8,7 @@
 //             (backward_weight in bf16 and tf32) and 1 wavefront; no spills (nvcc 13.0, sm_80, 2026-11-25).
 //   traffic   each pass reads its two tensors once for every 128 (64, 256) rows and columns, out of L2, and
 //             writes once. Rows of a tensor must be whole 16-byte chunks: other channel counts are copied
-//             with zeros behind first.
+//             with zeros behind first, unless they are few (cuda/conv2d_stem.h).
 //   weak spot mma.sync reaches about 2/3 of an H100's peak, for shared memory feeds both operands; the rest
 //             needs wgmma.
 #include "cuda/column_sums.cuh"

@@ -97,7 +97,7 @@ double executed_flops(const Conv2dSizes& z, Pass pass, DType type) {
   if (pass == Pass::forward && stem::forward_here(z, type))
     return stem::forward_flops(z, type);
   if (pass == Pass::weight && stem::weight_here(z, type))
-    return stem::weight_flops(z, 2 * chunk, type);
+    return stem::weight_flops(z, type);
   if (pass == Pass::forward)
     return product(z.pixels(), z.k, z.r * z.s * channels, gather_sizes);
   if (pass == Pass::weight)

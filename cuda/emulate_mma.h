@@ -3,6 +3,8 @@
 // A copy is done at the wait that makes it visible to its thread. Until then its destination is NaN, so both
 // a missing wait and a stage that is overwritten while somebody still reads it give wrong answers.
 #pragma once
+#include <algorithm>
+
 #include "cuda/emulate_block.h"
 
 namespace lucida {
@@ -55,6 +57,17 @@ inline void mma_f16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2
 }
 inline void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], emulate::Place at = {}) {
   emulate::multiply(emulate::multiply_tf32, d, a, b, at);
+}
+
+inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], const float (&c)[4],
+                     emulate::Place at = {}) {
+  std::copy_n(c, 4, d);
+  mma_bf16(d, a, b, at);
+}
+inline void mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], const float (&c)[4],
+                     emulate::Place at = {}) {
+  std::copy_n(c, 4, d);
+  mma_tf32(d, a, b, at);
 }
 
 }  // namespace lucida

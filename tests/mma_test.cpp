@@ -54,16 +54,16 @@ TEST_CASE("ldmatrix: each lane gets the elements that the PTX ISA names") {
 
 // ---- D = C + A B, one warp, fragments filled element by element from the layouts --------------------------
 
-enum class Input { bf16, f16, tf32 };
+enum class Input { bf16, bf16_half_depth, f16, tf32 };
 template <Input input>
-constexpr int depth = input == Input::tf32 ? 8 : 16;
+constexpr int depth = input == Input::tf32 || input == Input::bf16_half_depth ? 8 : 16;
 
 template <Input input>
 __device__ unsigned fragment(const float* matrix, int stride_along_k, int i) {
   if constexpr (input == Input::tf32)
     return __float_as_uint(matrix[i]);
   const float low = matrix[i], high = matrix[i + stride_along_k];
-  if constexpr (input == Input::bf16)
+  if constexpr (input == Input::bf16 || input == Input::bf16_half_depth)
     return unsigned(bf16_from_float(low)) | unsigned(bf16_from_float(high)) << 16;
   return unsigned(f16_from_float(low)) | unsigned(f16_from_float(high)) << 16;
 }
@@ -72,13 +72,17 @@ template <Input input>
 __global__ void multiply_kernel(const float* a, const float* b, float* d) {  // 16 x K, K x 8, 16 x 8, by rows
   constexpr int K = depth<input>, wide = input == Input::tf32 ? 1 : 2;
   const int g = int(threadIdx.x) / 4, t = int(threadIdx.x) % 4;
-  unsigned fa[4], fb[2];
+  constexpr int a_registers = 16 * K / 32 / wide, b_registers = a_registers / 2;
+  unsigned fa[a_registers], fb[b_registers];
   float fd[4];
-  for (int i = 0; i < 4; ++i) fa[i] = fragment<input>(a, 1, (g + i % 2 * 8) * K + wide * t + i / 2 * (K / 2));
-  for (int i = 0; i < 2; ++i) fb[i] = fragment<input>(b, 8, (wide * t + i * (K / 2)) * 8 + g);
+  for (int i = 0; i < a_registers; ++i)
+    fa[i] = fragment<input>(a, 1, (g + i % 2 * 8) * K + wide * t + i / 2 * (K / 2));
+  for (int i = 0; i < b_registers; ++i) fb[i] = fragment<input>(b, 8, (wide * t + i * (K / 2)) * 8 + g);
   for (int i = 0; i < 4; ++i) fd[i] = d[(g + i / 2 * 8) * 8 + 2 * t + i % 2];
   if constexpr (input == Input::bf16)
     mma_bf16(fd, fa, fb);
+  else if constexpr (input == Input::bf16_half_depth)
+    mma_bf16_k8(fd, fa, fb[0]);
   else if constexpr (input == Input::f16)
     mma_f16(fd, fa, fb);
   else
@@ -88,7 +92,7 @@ __global__ void multiply_kernel(const float* a, const float* b, float* d) {  // 
 
 template <Input input>
 float rounded(float v) {
-  if constexpr (input == Input::bf16)
+  if constexpr (input == Input::bf16 || input == Input::bf16_half_depth)
     return float_from_bf16(bf16_from_float(v));
   if constexpr (input == Input::f16)
     return float_from_f16(f16_from_float(v));
@@ -118,6 +122,7 @@ void check_multiply() {
 
 TEST_CASE("mma: bf16 equals a triple loop over rounded inputs") {
   check_multiply<Input::bf16>();
+  check_multiply<Input::bf16_half_depth>();
 }
 TEST_CASE("mma: f16 equals a triple loop over rounded inputs") {
   check_multiply<Input::f16>();

@@ -12,9 +12,14 @@
 namespace lucida {
 namespace {
 
-struct Boost {
+// Of x and alpha * x the one that the sign of x asks for is the larger where alpha >= 1, else the smaller.
+struct Raise {
   float alpha;
-  __device__ float operator()(float x) const { return x > 0 ? alpha * x : x; }
+  __device__ float operator()(float x) const { return fmaxf(x, alpha * x); }
+};
+struct Lower {
+  float alpha;
+  __device__ float operator()(float x) const { return fminf(x, alpha * x); }
 };
 struct BoostGradient {
   float alpha;
@@ -23,7 +28,10 @@ struct BoostGradient {
 
 template <class T>
 void forward(int64_t count, float alpha, const T* x, T* y) {
-  map_elements("boostlu forward", count, Boost{alpha}, y, x);
+  if (alpha >= 1)
+    map_elements("boostlu forward", count, Raise{alpha}, y, x);
+  else
+    map_elements("boostlu forward", count, Lower{alpha}, y, x);
 }
 
 template <class T>

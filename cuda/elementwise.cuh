@@ -10,7 +10,7 @@
 //             multiple of 16 bytes, go pack by pack or element by element.
 //   traffic   every tensor once
 //   roofline  memory: an add moves 12 bytes for one flop
-//   weak spot beside an f32 tensor a bf16 tensor moves 8 bytes a lane, 256 a request
+//   weak spot tensors of different formats: beside f32, bytes move 4 a lane, and bf16 is left to cuda/cast.cu
 //   measured  (PTX simulator, 2^18 elements, 2026-11) sectors moved are the minimum, 512 bytes a request;
 //             warp instructions a KB: 8 to 28 on f32, 26 to 41 on bf16, where 300 would cost time
 #pragma once
@@ -37,13 +37,6 @@ __device__ P load(const T* p) {
     return load_pack(p);
   else
     return load_four(p);
-}
-template <class P, class T>
-__device__ void store(T* p, const P& v) {
-  if constexpr (P::size * sizeof(T) == 16)
-    store_pack(p, v);
-  else
-    store_four(p, v);
 }
 
 // Where results go: memory that is overwritten, or a gradient that may have to be added to.
@@ -88,12 +81,12 @@ __global__ void __launch_bounds__(threads) map_kernel(int64_t count, bool packs,
 #pragma unroll
     for (int r = 0; r < rows<P>; ++r) result[r] = result_at<P>(i + r * row, f, y, x...);
 #pragma unroll
-    for (int r = 0; r < rows<P>; ++r) store(y.data + i + r * row, result[r]);
+    for (int r = 0; r < rows<P>; ++r) store_pack(y.data + i + r * row, result[r]);
     return;
   }
   for (int64_t j = i; j < i + rows<P> * row && j < count; j += row)
     if (packs && j + P::size <= count)
-      store(y.data + j, result_at<P>(j, f, y, x...));
+      store_pack(y.data + j, result_at<P>(j, f, y, x...));
     else
       for (int64_t e = j; e < j + P::size && e < count; ++e)
         store_gradient(GradSlotOf<typename To::Element>{y.data, y.accumulate}, e, f(widen(x[e])...));
@@ -105,7 +98,7 @@ __global__ void __launch_bounds__(threads) update_kernel(int64_t count, bool pac
   const int64_t i = (int64_t(blockIdx.x) * threads + threadIdx.x) * P::size;
   const auto store_changed = [](auto* p, const P& v) {
     if constexpr (!std::is_const_v<std::remove_pointer_t<decltype(p)>>)
-      store(p, v);
+      store_pack(p, v);
   };
   const auto update = [&](auto... v) {
     for (int k = 0; k < P::size; ++k) f(v[k]...);

@@ -10,13 +10,12 @@
 #include "layers/sigmoid.h"
 
 #include "cuda/elementwise.cuh"
-#include "engine/exact.h"
 
 namespace lucida {
 namespace {
 
 struct Sigmoid {
-  __device__ float operator()(float x) const { return 1 / (1 + float(exact_exp(-x))); }
+  __device__ float operator()(float x) const { return 1 / (1 + __expf(-x)); }
 };
 struct SigmoidGradient {
   __device__ float operator()(float y, float dy) const { return dy * y * (1 - y); }

@@ -14,15 +14,19 @@
 namespace lucida {
 namespace {
 
-// tf32_from_float in five instructions: infinity needs no care, and of a NaN all bits are set.
+// tf32_from_float without a branch: infinity needs no care, and of a NaN all bits are set.
 struct Tf32 {
   __device__ float operator()(float v) const {
 #ifdef __CUDACC__
     const unsigned bits = __float_as_uint(v);
     unsigned odd, nan;
+    float rounded;
     asm("bfe.u32 %0, %1, 13, 1;" : "=r"(odd) : "r"(bits));
     asm("set.nan.u32.f32 %0, %1, %1;" : "=r"(nan) : "f"(v));
-    return __uint_as_float(((bits + 0xFFF + odd) & 0xFFFFE000u) | nan);
+    asm("lop3.b32 %0, %1, 0xFFFFE000, %2, 0xEA;"
+        : "=f"(rounded)
+        : "r"(bits + 0xFFF + odd), "r"(nan));  // (a & b) | c
+    return rounded;
 #else
     return tf32_from_float(v);
 #endif
@@ -77,7 +81,8 @@ __global__ void __launch_bounds__(threads)
     Fours f[steps];
     for (int s = 0; s < steps; ++s)
       f[s] = {narrow_four(x + from + s * a_warp), narrow_four(x + from + s * a_warp + a_warp / 2)};
-    for (int s = 0; s < steps; ++s) *reinterpret_cast<uint4*>(y + to + s * a_warp) = as_eight(f[s]);
+    for (int s = 0; s < steps; ++s)  // __stcg: a plain store nvcc 13.0 splits into four
+      __stcg(reinterpret_cast<uint4*>(y + to + s * a_warp), as_eight(f[s]));
     return;
   }
   for (int64_t i = begin + threadIdx.x; i < begin + a_block && i < count; i += threads)

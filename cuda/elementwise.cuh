@@ -28,8 +28,9 @@ inline constexpr int threads = 256;
 template <class... T>
 using PackOf =
     std::conditional_t<(std::is_same_v<std::remove_const_t<T>, Bf16> && ...), Pack<Bf16>, Pack<float>>;
-template <class P>
-inline constexpr int rows = 16 / P::size;  // 16 values of every tensor in a thread's registers
+// Of a thread: 16 values of each of several inputs, 32 of one.
+template <class P, size_t inputs>
+inline constexpr int rows = (inputs == 1 ? 32 : 16) / P::size;
 
 template <class P, class T>
 __device__ P load(const T* p) {
@@ -74,17 +75,17 @@ __device__ P result_at(int64_t i, const F& f, To y, const T*... x) {
 template <class F, class To, class... T>
 __global__ void __launch_bounds__(threads) map_kernel(int64_t count, bool packs, F f, To y, const T*... x) {
   using P = PackOf<typename To::Element, T...>;
-  constexpr int row = threads * P::size;
-  const int64_t begin = int64_t(blockIdx.x) * rows<P> * row, i = begin + int(threadIdx.x) * P::size;
-  if (packs && begin + rows<P> * row <= count) {
-    P result[rows<P>];
+  constexpr int row = threads * P::size, height = rows<P, sizeof...(T)>;
+  const int64_t begin = int64_t(blockIdx.x) * height * row, i = begin + int(threadIdx.x) * P::size;
+  if (packs && begin + height * row <= count) {
+    P result[height];
 #pragma unroll
-    for (int r = 0; r < rows<P>; ++r) result[r] = result_at<P>(i + r * row, f, y, x...);
+    for (int r = 0; r < height; ++r) result[r] = result_at<P>(i + r * row, f, y, x...);
 #pragma unroll
-    for (int r = 0; r < rows<P>; ++r) store_pack(y.data + i + r * row, result[r]);
+    for (int r = 0; r < height; ++r) store_pack(y.data + i + r * row, result[r]);
     return;
   }
-  for (int64_t j = i; j < i + rows<P> * row && j < count; j += row)
+  for (int64_t j = i; j < i + height * row && j < count; j += row)
     if (packs && j + P::size <= count)
       store_pack(y.data + j, result_at<P>(j, f, y, x...));
     else
@@ -113,7 +114,7 @@ __global__ void __launch_bounds__(threads) update_kernel(int64_t count, bool pac
 template <class F, class To, class... T>
 void map(const char* name, int64_t count, F f, To y, const T*... x) {
   using P = PackOf<typename To::Element, T...>;
-  const unsigned blocks = unsigned(blocks_for(count, rows<P> * threads * P::size));
+  const unsigned blocks = unsigned(blocks_for(count, rows<P, sizeof...(T)> * threads * P::size));
   if (blocks > 0)
     launch(name, {dim3(blocks), threads}, map_kernel<F, To, T...>, count, aligned_for_packs(y.data, x...), f,
            y, x...);

@@ -124,7 +124,12 @@ struct Window {
       dy = load<W>(gradients + at);
       places = load_bytes<W>(winners + at);
     }
-    for (int k = 0; k < W; ++k) winner[k] = places.word[k / 4] >> 8 * (k % 4) & 255;
+    for (int k = 0; k < W; ++k) winner[k] = __byte_perm(places.word[k / 4], 0, 0x4440 + k % 4);
+  }
+  __device__ Channels<W> sent(int place) const {
+    Channels<W> v;
+    for (int k = 0; k < W; ++k) v.value[k] = winner[k] == unsigned(place) ? dy.value[k] : 0;
+    return v;
   }
   __device__ void send(Channels<W>& to, int place) const {
     for (int k = 0; k < W; ++k) add_where_equal(to.value[k], winner[k], unsigned(place), dy.value[k]);
@@ -151,15 +156,15 @@ __global__ void __launch_bounds__(threads)
   const bool left_window = j >= 0 && j < ow, right_window = j + 1 < ow;
   Window<W> a(left_window && i >= 0 && i < oh, from, dy, winner);  // the upper two
   Window<W> b(right_window && i >= 0 && i < oh, from + p.c, dy, winner);
+#pragma unroll 2
   for (const int end = i + strip; i < end && top < p.h; ++i, top += 2, to += 2 * to_row) {
     from += from_row;
     const Window<W> c(left_window && i + 1 < oh, from, dy, winner);
     const Window<W> d(right_window && i + 1 < oh, from + p.c, dy, winner);
-    Channels<W> sum[2][2]{};
-    a.send(sum[0][0], 4);
-    a.send(sum[0][1], 5), b.send(sum[0][1], 3);
-    a.send(sum[1][0], 7), c.send(sum[1][0], 1);
-    a.send(sum[1][1], 8), b.send(sum[1][1], 6), c.send(sum[1][1], 2), d.send(sum[1][1], 0);
+    Channels<W> sum[2][2] = {{a.sent(4), a.sent(5)}, {a.sent(7), a.sent(8)}};
+    b.send(sum[0][1], 3);
+    c.send(sum[1][0], 1);
+    b.send(sum[1][1], 6), c.send(sum[1][1], 2), d.send(sum[1][1], 0);
 #pragma unroll
     for (int y = 0; y < 2; ++y)
 #pragma unroll

@@ -98,12 +98,13 @@ struct SliceVector {
   // Thread t brings 16 bytes of the slice, or one channel; a barrier must follow.
   __device__ void fill(const float* from, int first_channel, int channels) {
     const int c = thread_of<W>() * (W == 1 ? 1 : 4);
-    if (c >= Slice<W>::channels || first_channel + c >= channels)
+    const bool exists = first_channel + c < channels;
+    if (c >= Slice<W>::channels)
       return;
     if constexpr (W == 1)
-      value[c] = from[first_channel + c];
+      value[c] = exists ? from[first_channel + c] : 0;
     else
-      store_pack(value + at(c), load_pack(from + first_channel + c));
+      store_pack(value + at(c), exists ? load_pack(from + first_channel + c) : Pack<float>{});
   }
   __device__ void put(const Lane<W>& lane) {
     if constexpr (W == 1)

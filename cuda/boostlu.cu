@@ -3,8 +3,8 @@
 //   mapping   cuda/elementwise.cuh
 //   traffic   forward 8 bytes an element (bf16: 4), backward 12
 //   roofline  memory, but a map has 14 x 14 x classes values: the launch costs more than the bytes
-//   measured  (PTX simulator, 2026-11) 1.00 of the minimal bytes, 512 bytes a request; warp instructions a KB
-//             forward 20 (bf16: 49), backward 15 (41). Rung 0: 88 (208) and 77 (181)
+//   measured  (PTX simulator, 2026-11-25) 1.00 of the minimal bytes, 512 bytes a request; warp instructions a
+//             KB forward 13 (bf16: 36), backward 15 (41). Rung 0: 88 (208) and 77 (181)
 #include "layers/boostlu.h"
 
 #include "cuda/elementwise.cuh"

@@ -1,12 +1,12 @@
-// Changes of number format, four elements a lane.
+// Changes of number format, 16 bytes a lane on both sides.
 //   math      to nearest, ties to even: bf16 keeps 7 fraction bits, tf32 10
-//   mapping   cuda/elementwise.cuh; 16 bytes a lane on the f32 side, 8 on the bf16 side
+//   mapping   tf32: cuda/elementwise.cuh. bf16: a warp takes 256 elements, 8 a lane; neighbours exchange half
+//             of theirs (two shuffles), so that requests of f32 and of bf16 are 512 consecutive bytes each
 //   traffic   6 bytes an element, 8 for tf32
 //   roofline  memory
-//   weak spot the bf16 side moves 256 bytes a request; eight elements a lane would move 512, but then the f32
-//             requests of a warp would have gaps, and closing them takes eight shuffles
-//   measured  (PTX simulator, 2026-11) 1.00 of the minimal bytes, 384 bytes a request (tf32: 512); warp
-//             instructions a KB: to bf16 13, from bf16 16, to tf32 48. Rung 0: 107, 128, 112
+//   weak spot the last block, of less than 4096 elements, goes element by element
+//   measured  (PTX simulator, 2026-11-25) 1.00 of the minimal bytes, 512 bytes a request; warp instructions a
+//             KB: to bf16 23, from bf16 26, to tf32 29. Rung 0: 107, 128, 112
 #include "layers/cast.h"
 
 #include "cuda/elementwise.cuh"

@@ -11,8 +11,8 @@
 //   traffic   every tensor once
 //   roofline  memory: an add moves 12 bytes for one flop
 //   weak spot tensors of different formats: beside f32, bytes move 4 a lane, and bf16 is left to cuda/cast.cu
-//   measured  (PTX simulator, 2^18 elements, 2026-11) sectors moved are the minimum, 512 bytes a request;
-//             warp instructions a KB: 8 to 28 on f32, 26 to 41 on bf16, where 300 would cost time
+//   measured  (PTX simulator, 2026-11-25) sectors moved are the minimum, 512 bytes a request; warp
+//             instructions a KB: 5 to 29 on f32, 20 to 41 on bf16, where 300 would cost time
 #pragma once
 #include <algorithm>
 #include <type_traits>
@@ -73,7 +73,8 @@ __device__ P result_at(int64_t i, const F& f, To y, const T*... x) {
 }
 
 template <class F, class To, class... T>
-__global__ void __launch_bounds__(threads) map_kernel(int64_t count, bool packs, F f, To y, const T*... x) {
+__global__ void __launch_bounds__(threads, 2)  // without the 2 ptxas spills to fit 8 blocks
+    map_kernel(int64_t count, bool packs, F f, To y, const T*... x) {
   using P = PackOf<typename To::Element, T...>;
   constexpr int row = threads * P::size, height = rows<P, sizeof...(T)>;
   const int64_t begin = int64_t(blockIdx.x) * height * row, i = begin + int(threadIdx.x) * P::size;

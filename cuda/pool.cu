@@ -2,18 +2,19 @@
 // common; others are taken one by one.
 //   math      layers/pool.h; a NaN wins a window, and of several the last
 //   forward   a thread walks down a strip of outputs of one column: of each row of three taps it keeps the
-//             winner, which the window below needs too, so an output costs 2 rows of taps, not 3
+//             winner, which the window below needs too, so an output costs 2 rows of taps, not 3.
+//             cuda/pool_winners.cuh: in bf16 a value and its place are one integer
 //   backward  a thread walks down a strip of 2 x 2 input pixels. The windows that hold them are a 2 x 2 block
 //             as well, whose lower two are the upper two of the next step. It gathers: no atomics
 //   traffic   per input element of f32, minimal 5.25 bytes: forward 6.75 / 4 reads of x, 8 bytes in all;
 //             backward 2.5 reads of dy and winner a window, 7.1 bytes in all
 //   roofline  memory
 //   weak spot the columns of neighbouring threads overlap: one of three taps is read twice (from the cache)
-//   measured  (PTX simulator, 2 x 112 x 112 x 64, 3x3/2, 2026-11) all sectors full; bytes moved / minimum and
-//             warp instructions a KB:
+//   measured  (PTX simulator, 2 x 112 x 112 x 64, 3x3/2, 2026-11-25) all sectors full; bytes moved / minimum
+//             and warp instructions a KB:
 //                                    forward            backward
-//                   f32              1.51,  65          1.34,  87
-//                   bf16             1.48, 116          1.39, 131    (limit for memory: about 300)
+//                   f32              1.51,  59          1.34,  61
+//                   bf16             1.48,  97          1.39,  93    (limit for memory: about 300)
 //                   rung 0, f32      1.93, 298          2.07, 982
 //                   rung 0, bf16     1.89, 612          3.10, 1270
 #include "layers/pool.h"

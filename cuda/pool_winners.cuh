@@ -59,9 +59,19 @@ __device__ inline unsigned without_signed_zero(unsigned pair) {
   return half(pair & 0xFFFF) | half(pair >> 16) << 16;
 #endif
 }
+// All 16 bits of each half that is negative.
+__device__ inline unsigned negative_halves(unsigned pair) {
+#ifdef __CUDACC__
+  unsigned signs;
+  asm("prmt.b32 %0, %1, 0, 0xBB99;" : "=r"(signs) : "r"(pair));
+  return signs;
+#else
+  return (pair & 0x8000 ? 0xFFFFu : 0) | (pair >> 31 ? 0xFFFF0000u : 0);
+#endif
+}
 // Both bf16 of a word to integers of the same order, and back: what is negative has its other bits turned.
 __device__ inline unsigned ordered(unsigned pair) {
-  return pair ^ (__byte_perm(pair, 0, 0xBB99) & 0x7FFF7FFF);
+  return pair ^ (negative_halves(pair) & 0x7FFF7FFF);
 }
 
 struct Keys {

@@ -94,15 +94,18 @@ __global__ void backward_weight_kernel(Conv2dSizes z, const T* x, const T* dy_by
   const int c = tap.first, s = tap.second, r = int(tap.rest % z.r), o = int(tap.rest / z.r);
   const int up = z.pad - r * z.dilation, left = z.pad - s * z.dilation;
   const Inside rows(up, z.stride, z.h, z.out_h()), columns(left, z.stride, z.w, z.out_w());
+  const int count = columns.end - columns.first;
   const int64_t step = int64_t{z.stride} * z.c, row_step = step * z.w;
   float sum = 0;
   for (int n = 0; n < z.n; ++n) {
-    const T* x_row = x + (int64_t(n) * z.h - up) * z.w * z.c + rows.first * row_step - left * z.c + c;
-    const T* dy_row = dy_by_output + ((int64_t(o) * z.n + n) * z.out_h() + rows.first) * z.out_w();
+    const T* x_row = x + (int64_t(n) * z.h - up) * z.w * z.c + rows.first * row_step + columns.first * step -
+                     left * z.c + c;
+    const T* dy_row =
+        dy_by_output + ((int64_t(o) * z.n + n) * z.out_h() + rows.first) * z.out_w() + columns.first;
     for (int i = rows.first; i < rows.end; ++i, x_row += row_step, dy_row += z.out_w()) {
-      const T* from = x_row + columns.first * step;
+      const T* from = x_row;
 #pragma unroll 8
-      for (int j = columns.first; j < columns.end; ++j, from += step) sum += widen(*from) * widen(dy_row[j]);
+      for (int j = 0; j < count; ++j, from += step) sum += widen(*from) * widen(dy_row[j]);
     }
   }
   store_gradient(dweight, thread_index(), sum);

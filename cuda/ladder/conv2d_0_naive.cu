@@ -3,7 +3,8 @@
 //             product one is the same for the whole warp, the other 32 consecutive weights. (forward copies
 //             the weight transposed first: as [o][r][s][c] it would cost 32 sectors a request instead of 4;
 //             backward_weight copies dy: a thread then reads one factor from consecutive addresses)
-//   traffic   32 + 128 bytes from L1 or L2 for the 32 FMAs of a warp
+//   traffic   32 + 128 bytes from L1 or L2 for the 32 FMAs of a warp; 5.0 to 5.4 instructions an FMA (PTX
+//             simulator, 2 x 28 x 28 x 128, 3x3; 2026-11-25)
 //   roofline  L2: 5 bytes an FMA where an A100 affords 1: a fifth of its f32 peak at best
 //   weak spot backward_weight: a thread walks over all pixels of the batch, and a small weight fills few SMs
 //   why it loses to the next rung: every value is fetched again for each of the 32 results that need it
@@ -104,7 +105,7 @@ __global__ void backward_weight_kernel(Conv2dSizes z, const T* x, const T* dy_by
         dy_by_output + ((int64_t(o) * z.n + n) * z.out_h() + rows.first) * z.out_w() + columns.first;
     for (int i = rows.first; i < rows.end; ++i, x_row += row_step, dy_row += z.out_w()) {
       const T* from = x_row;
-#pragma unroll 8
+#pragma unroll 9  // rows of 28 pixels have 27 products at the border's taps
       for (int j = 0; j < count; ++j, from += step) sum += widen(*from) * widen(dy_row[j]);
     }
   }

@@ -3,8 +3,8 @@
 //   mapping   cuda/elementwise.cuh
 //   traffic   forward 12 bytes an element (bf16: 6), backward 8, or 12 where it adds to a gradient
 //   roofline  memory; batchnorm_add_relu fuses it away where it can
-//   measured  (PTX simulator, 2026-11) 1.00 of the minimal bytes, 512 bytes a request; warp instructions a KB
-//             forward 8.7 (bf16: 29), backward 8.0 (26). Rung 0: 61 (149) and 84 (192), 128 (64) bytes a
+//   measured  (PTX simulator, 2026-11-25) 1.00 of the minimal bytes, 512 bytes a request; warp instructions a
+//             KB forward 8.7 (bf16: 29), backward 5.0 (20). Rung 0: 61 (149) and 84 (192), 128 (64) bytes a
 //             request
 #include "layers/add.h"
 

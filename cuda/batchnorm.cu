@@ -119,7 +119,7 @@ void statistics(Sizes<T> z, const T* x, float* mean, float* var) {
 template <class T>
 void reduce(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* mean, const float* rstd,
             float* sum_dy, float* sum_dy_xhat) {
-  with_width<T>(z.channels, aligned_for_packs(x, mask.y, dy), [&](auto width) {
+  with_width<T>(z.channels, aligned_for_packs(x, mask.y, dy, mean, mask.scale, mask.shift), [&](auto width) {
     constexpr int W = width;
     const int64_t rows = piece_rows<W>(z.rows, z.channels), pieces = blocks_for(z.rows, rows);
     const Tensor sums = pieces_of(pieces, z.channels);
@@ -135,7 +135,7 @@ void reduce(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float
 template <class T>
 void normalize(Sizes<T> z, const T* x, const float* scale, const float* shift, const T* skip, bool relu,
                T* y) {
-  with_width<T>(z.channels, aligned_for_packs(x, y, skip), [&](auto width) {
+  with_width<T>(z.channels, aligned_for_packs(x, y, skip, scale, shift), [&](auto width) {
     constexpr int W = width;
     const auto kernel =
         skip ? (relu ? normalize_kernel<T, W, true, true> : normalize_kernel<T, W, true, false>)
@@ -149,7 +149,9 @@ void normalize(Sizes<T> z, const T* x, const float* scale, const float* shift, c
 template <class T>
 void apply(Sizes<T> z, const T* x, ReluMaskOf<T> mask, const T* dy, const float* a, const float* b,
            const float* c, GradSlotOf<T> dx, GradSlotOf<T> dskip) {
-  with_width<T>(z.channels, aligned_for_packs(x, mask.y, dy, dx.data, dskip.data), [&](auto width) {
+  const bool aligned = aligned_for_packs(x, mask.y, dy, dx.data, dskip.data) &&
+                       aligned_for_packs(a, b, c, mask.scale, mask.shift);
+  with_width<T>(z.channels, aligned, [&](auto width) {
     constexpr int W = width;
     const int64_t rows = one_step<W>(z.rows);
     with_mask(mask, [&](auto kind) {

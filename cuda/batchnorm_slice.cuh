@@ -95,11 +95,16 @@ struct SliceVector {
   __device__ static int at(int channel) {
     return W == 8 ? channel / 4 % 2 * half + channel / 8 * 4 + channel % 4 : channel;
   }
-  // Thread t brings channel t of the slice; a barrier must follow.
+  // Thread t brings 16 bytes of the slice, or one channel; a barrier must follow.
   __device__ void fill(const float* from, int first_channel, int channels) {
-    const int t = thread_of<W>();
-    if (t < Slice<W>::channels && first_channel + t < channels)
-      value[at(t)] = from[first_channel + t];
+    const int c = thread_of<W>() * (W == 1 ? 1 : 4);
+    const bool exists = first_channel + c < channels;
+    if (c >= Slice<W>::channels)
+      return;
+    if constexpr (W == 1)
+      value[c] = exists ? from[first_channel + c] : 0;
+    else
+      store_pack(value + at(c), exists ? load_pack(from + first_channel + c) : Pack<float>{});
   }
   __device__ void put(const Lane<W>& lane) {
     if constexpr (W == 1)

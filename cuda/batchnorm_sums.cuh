@@ -193,7 +193,7 @@ __global__ void __launch_bounds__(threads)
 
 // A piece's sums of g and of g * (x - mean).
 template <class T, int W, Mask M>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(threads, 5)  // as apply_kernel: without the 5 ptxas spills
     reduce_kernel(Sizes<T> z, int64_t piece_rows, const T* x, ReluMaskOf<T> relu, const T* dy,
                   const float* mean, float* pieces) {
   struct Smem : SumsMemory<W> {

@@ -58,9 +58,7 @@ struct Position {
   int row, column, element;
   int a, b;  // offsets in A and B
 
-  __device__ unsigned bits(int taps_h) const {
-    return row < taps_h ? 1u << row | (1u << most_tap_rows) << column : ~0u;
-  }
+  __device__ unsigned bits() const { return 1u << row | (1u << most_tap_rows) << column; }
 };
 
 template <class T, class Block>
@@ -70,16 +68,19 @@ struct GatherSource {
   const T *a[a_copies], *b[b_copies];  // of depth 0
   unsigned outside[a_copies];
   Position at;
+  int left;  // of the split's depth from this thread's chunk on; <= 0: what is asked for now is not its own
   const Walk walk;
-  const int depth, taps_h, taps_w;
+  const int depth, taps_w;
   int copy_to;               // offset in a stage
   int a_lane[2], b_lane[2];  // of the two steps of a tile
 
   __device__ GatherSource(const Gather<T>& g, const Phase& p, const RowTable<Block::rows>& rows, int column,
-                          int k)
-      : walk(p.walk), depth(g.shape.depth), taps_h(p.taps_h), taps_w(std::max(p.taps_w, 1)) {
+                          int k, int end)
+      : walk(p.walk), depth(g.shape.depth), taps_w(std::max(p.taps_w, 1)) {
     const int row = int(threadIdx.x) / 4, lane = int(threadIdx.x) % 32;
-    start_at(p, k + int(threadIdx.x) % 4 * chunk<T>);
+    k += int(threadIdx.x) % 4 * chunk<T>;
+    left = end - k;
+    start_at(p, k);
     copy_to = row * tile_bytes + (int(threadIdx.x) % 4 ^ (row / 2 & 3)) * 16;
 #pragma unroll
     for (int i = 0; i < a_copies; ++i) {
@@ -133,13 +134,15 @@ struct GatherSource {
 
   __device__ void fetch(unsigned char* stage) {
     unsigned char* to = stage + copy_to;
-    const unsigned bits = at.bits(taps_h);
+    const bool inside = left > 0;
+    const unsigned bits = inside ? at.bits() : ~0u;
 #pragma unroll
     for (int i = 0; i < a_copies; ++i)
       cp_async_16(to + i * 32 * tile_bytes, element_at(a[i], at.a), (outside[i] & bits) == 0);
 #pragma unroll
     for (int i = 0; i < b_copies; ++i)
-      cp_async_16(to + Block::b_offset + i * 32 * tile_bytes, element_at(b[i], at.b), at.row < taps_h);
+      cp_async_16(to + Block::b_offset + i * 32 * tile_bytes, element_at(b[i], at.b), inside);
+    left -= tile_depth<T>;
     advance();
   }
 
@@ -172,12 +175,12 @@ __global__ void __launch_bounds__(gather_threads, 2) gather_kernel(const Gather<
   locate_rows(g.shape, p, first_row, rows);
   __syncthreads();
 
-  const int all = (p.taps_h * p.taps_w * g.shape.depth + tile_depth<T> - 1) / tile_depth<T>;
-  const int first_tile = int(blockIdx.y) * g.tiles_a_split,
-            tiles = std::min(all - first_tile, g.tiles_a_split);
+  const int first = int(blockIdx.y) * g.tiles_a_split * tile_depth<T>;
+  const int end = std::min(p.taps_h * p.taps_w * g.shape.depth, first + g.tiles_a_split * tile_depth<T>);
+  const int tiles = (end - first + tile_depth<T> - 1) / tile_depth<T>;
   const int row = B::warp_row(), column = first_column + B::warp_column();
   const bool works = first_row + row < p.rows && column < g.shape.columns;
-  GatherSource<T, B> source(g, p, rows, first_column, first_tile * tile_depth<T>);
+  GatherSource<T, B> source(g, p, rows, first_column, first, end);
   Accumulators sum;
   start(sum, blockIdx.y == 0 ? g.bias : nullptr, column, g.shape.columns);
   run<T, B>(source, memory, tiles, sum);

@@ -82,12 +82,7 @@ __device__ inline Pack<Bf16> load_pack(const Bf16* p) {
   return {{widen_low(v.x), widen_high(v.x), widen_low(v.y), widen_high(v.y), widen_low(v.z), widen_high(v.z),
            widen_low(v.w), widen_high(v.w)}};
 }
-// Four bf16 as 8 bytes or four bytes as 4, for kernels that have f32 on their other side: both sides then
-// hold four elements a lane, and every request of a warp is one consecutive stretch of memory.
-__device__ inline Pack<float> load_four(const Bf16* p) {
-  const uint2 v = *reinterpret_cast<const uint2*>(p);
-  return {{widen_low(v.x), widen_high(v.x), widen_low(v.y), widen_high(v.y)}};
-}
+// Four bytes, for kernels that have f32 on their other side.
 __device__ inline Pack<float> load_four(const uint8_t* p) {
   const unsigned v = *reinterpret_cast<const unsigned*>(p);
   return {{float(v & 255), float(v >> 8 & 255), float(v >> 16 & 255), float(v >> 24)}};
@@ -103,12 +98,6 @@ __device__ inline void store_pack(Bf16* p, const Pack<Bf16>& v) {
   words.z = narrow_pair(v.value[4], v.value[5]);
   words.w = narrow_pair(v.value[6], v.value[7]);
   *reinterpret_cast<uint4*>(p) = words;
-}
-__device__ inline void store_four(Bf16* p, const Pack<float>& v) {
-  uint2 words;
-  words.x = narrow_pair(v.value[0], v.value[1]);
-  words.y = narrow_pair(v.value[2], v.value[3]);
-  *reinterpret_cast<uint2*>(p) = words;
 }
 
 // Writes or adds a gradient, 16 bytes at once.

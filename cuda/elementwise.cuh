@@ -10,9 +10,9 @@
 //             multiple of 16 bytes, go pack by pack or element by element.
 //   traffic   every tensor once
 //   roofline  memory: an add moves 12 bytes for one flop
-//   weak spot beside an f32 tensor a bf16 tensor moves 8 bytes a lane, 256 a request
-//   measured  (PTX simulator, 2^18 elements, 2026-11) sectors moved are the minimum, 512 bytes a request;
-//             warp instructions a KB: 8 to 28 on f32, 26 to 41 on bf16, where 300 would cost time
+//   weak spot tensors of different formats: beside f32, bytes move 4 a lane, and bf16 is left to cuda/cast.cu
+//   measured  (PTX simulator, 2026-11-25) sectors moved are the minimum, 512 bytes a request; warp
+//             instructions a KB: 5 to 29 on f32, 20 to 41 on bf16, where 300 would cost time
 #pragma once
 #include <algorithm>
 #include <type_traits>
@@ -28,8 +28,9 @@ inline constexpr int threads = 256;
 template <class... T>
 using PackOf =
     std::conditional_t<(std::is_same_v<std::remove_const_t<T>, Bf16> && ...), Pack<Bf16>, Pack<float>>;
-template <class P>
-inline constexpr int rows = 16 / P::size;  // 16 values of every tensor in a thread's registers
+// Of a thread: 16 values of each of several inputs, 32 of one.
+template <class P, size_t inputs>
+inline constexpr int rows = (inputs == 1 ? 32 : 16) / P::size;
 
 template <class P, class T>
 __device__ P load(const T* p) {
@@ -37,13 +38,6 @@ __device__ P load(const T* p) {
     return load_pack(p);
   else
     return load_four(p);
-}
-template <class P, class T>
-__device__ void store(T* p, const P& v) {
-  if constexpr (P::size * sizeof(T) == 16)
-    store_pack(p, v);
-  else
-    store_four(p, v);
 }
 
 // Where results go: memory that is overwritten, or a gradient that may have to be added to.
@@ -79,21 +73,22 @@ __device__ P result_at(int64_t i, const F& f, To y, const T*... x) {
 }
 
 template <class F, class To, class... T>
-__global__ void __launch_bounds__(threads) map_kernel(int64_t count, bool packs, F f, To y, const T*... x) {
+__global__ void __launch_bounds__(threads, 2)  // without the 2 ptxas spills to fit 8 blocks
+    map_kernel(int64_t count, bool packs, F f, To y, const T*... x) {
   using P = PackOf<typename To::Element, T...>;
-  constexpr int row = threads * P::size;
-  const int64_t begin = int64_t(blockIdx.x) * rows<P> * row, i = begin + int(threadIdx.x) * P::size;
-  if (packs && begin + rows<P> * row <= count) {
-    P result[rows<P>];
+  constexpr int row = threads * P::size, height = rows<P, sizeof...(T)>;
+  const int64_t begin = int64_t(blockIdx.x) * height * row, i = begin + int(threadIdx.x) * P::size;
+  if (packs && begin + height * row <= count) {
+    P result[height];
 #pragma unroll
-    for (int r = 0; r < rows<P>; ++r) result[r] = result_at<P>(i + r * row, f, y, x...);
+    for (int r = 0; r < height; ++r) result[r] = result_at<P>(i + r * row, f, y, x...);
 #pragma unroll
-    for (int r = 0; r < rows<P>; ++r) store(y.data + i + r * row, result[r]);
+    for (int r = 0; r < height; ++r) store_pack(y.data + i + r * row, result[r]);
     return;
   }
-  for (int64_t j = i; j < i + rows<P> * row && j < count; j += row)
+  for (int64_t j = i; j < i + height * row && j < count; j += row)
     if (packs && j + P::size <= count)
-      store(y.data + j, result_at<P>(j, f, y, x...));
+      store_pack(y.data + j, result_at<P>(j, f, y, x...));
     else
       for (int64_t e = j; e < j + P::size && e < count; ++e)
         store_gradient(GradSlotOf<typename To::Element>{y.data, y.accumulate}, e, f(widen(x[e])...));
@@ -105,7 +100,7 @@ __global__ void __launch_bounds__(threads) update_kernel(int64_t count, bool pac
   const int64_t i = (int64_t(blockIdx.x) * threads + threadIdx.x) * P::size;
   const auto store_changed = [](auto* p, const P& v) {
     if constexpr (!std::is_const_v<std::remove_pointer_t<decltype(p)>>)
-      store(p, v);
+      store_pack(p, v);
   };
   const auto update = [&](auto... v) {
     for (int k = 0; k < P::size; ++k) f(v[k]...);
@@ -120,7 +115,7 @@ __global__ void __launch_bounds__(threads) update_kernel(int64_t count, bool pac
 template <class F, class To, class... T>
 void map(const char* name, int64_t count, F f, To y, const T*... x) {
   using P = PackOf<typename To::Element, T...>;
-  const unsigned blocks = unsigned(blocks_for(count, rows<P> * threads * P::size));
+  const unsigned blocks = unsigned(blocks_for(count, rows<P, sizeof...(T)> * threads * P::size));
   if (blocks > 0)
     launch(name, {dim3(blocks), threads}, map_kernel<F, To, T...>, count, aligned_for_packs(y.data, x...), f,
            y, x...);

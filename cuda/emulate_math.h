@@ -67,13 +67,14 @@ inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned by) {
 inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned by) {
   return unsigned((uint64_t(high) << 32 | low) >> (by & 31));
 }
-// Four bytes of {b, a} by the digits of `select`; with bit 3 of a digit set, its byte's sign eight times.
+// Four bytes of {b, a} by the digits of `select`, of which 3 bits count. (PTX's prmt has a fourth, for a
+// byte's sign.)
 inline unsigned __byte_perm(unsigned a, unsigned b, unsigned select) {
   const uint64_t bytes = uint64_t(b) << 32 | a;
   unsigned result = 0;
   for (int i = 0; i < 4; ++i) {
-    const unsigned digit = select >> 4 * i & 15, byte = unsigned(bytes >> 8 * (digit & 7)) & 255;
-    result |= (digit & 8 ? (byte & 128 ? 255u : 0u) : byte) << 8 * i;
+    const unsigned digit = select >> 4 * i & 7;
+    result |= (unsigned(bytes >> 8 * digit) & 255) << 8 * i;
   }
   return result;
 }

@@ -3,14 +3,13 @@
 //   mapping   a block takes up to 32 lanes of channels of one image. Thread t holds lane t % lanes and every
 //             (threads / lanes)-th pixel: with few channels a warp reads several pixels at once, which lie
 //             side by side. Forward: rows of threads are added in shared memory, in order. Backward: dy is
-//             read once, divided once and written to every pixel
+//             read and divided once, into shared memory, and written to every pixel
 //   traffic   forward one read of x, backward one write of dx
 //   roofline  memory
 //   weak spot the last addition is made by one row of threads
-//   measured  (PTX simulator, 7 x 7 and 14 x 14 of 2048 channels, 2026-11) forward 1.00 of the minimal bytes
-//             (bf16: 1.04 and 1.01), 41 and 24 warp instructions a KB (71 and 57), no bank conflicts;
-//             backward 1.02 and 1.00 (1.12 and 1.03), 15 and 11 (22 and 20). Rung 0 reads dy for each pixel:
-//             1.96 (2.9)
+//   measured  (PTX simulator, 16 x 7 x 7 x 2048, 2026-11-25) forward 1.00 of the minimal bytes (bf16: 1.04),
+//             41 warp instructions a KB (71); backward 1.00 (1.00), 16 (26); 512 bytes a request, no bank
+//             conflicts. Rung 0 reads dy for each pixel: 1.96 (2.9)
 #include "cuda/pool_lanes.cuh"
 #include "layers/pool.h"
 
@@ -76,14 +75,41 @@ __global__ void __launch_bounds__(forward_threads) forward_kernel(int hw, int c,
   store(y + int64_t(my.n) * c + my.channel, sum);
 }
 
+// The block's channels of dy / (H*W). A request that brings them is 512 consecutive bytes; a thread of bf16
+// wants two parts of 16 bytes, which lie half a turn of the banks apart.
+template <int W>
+struct Shares {
+  static constexpr int part = W < 4 ? W : 4, parts = W / part, next = most_lanes * part + 16;
+  alignas(16) float value[parts * next];
+
+  __device__ void fill(const Share& my, int c, const float* dy, int hw) {
+    const int first = my.channel - int(threadIdx.x) % my.lanes * W;
+    for (int i = int(threadIdx.x); i < my.lanes * parts && first + i * part < c; i += backward_threads) {
+      Channels<part> v = load<part>(dy + int64_t(my.n) * c + first + i * part);
+      for (float& share : v.value) share /= float(hw);
+      store(value + i % parts * next + i / parts * part, v);
+    }
+  }
+  __device__ Channels<W> of(int lane) const {
+    Channels<W> all;
+    for (int p = 0; p < parts; ++p) {
+      const Channels<part> some = load<part>(value + p * next + lane * part);
+      for (int k = 0; k < part; ++k) all.value[p * part + k] = some.value[k];
+    }
+    return all;
+  }
+};
+
 template <class T, int W>
 __global__ void __launch_bounds__(backward_threads)
     backward_kernel(int hw, int c, const float* dy, GradSlotOf<T> dx) {
+  Shares<W>& shares = shared<Shares<W>>();
   const Share my = my_share<W>(c);
+  shares.fill(my, c, dy, hw);
+  __syncthreads();
   if (my.pixel >= my.rows || my.channel >= c)
     return;
-  Channels<W> d = load<W>(dy + int64_t(my.n) * c + my.channel);
-  for (float& v : d.value) v /= float(hw);
+  const Channels<W> d = shares.of(int(threadIdx.x) % my.lanes);
   for (int p = my.pixel; p < hw; p += my.rows) add_to(dx, (int64_t(my.n) * hw + p) * c + my.channel, d);
 }
 

@@ -2,23 +2,24 @@
 // common; others are taken one by one.
 //   math      layers/pool.h; a NaN wins a window, and of several the last
 //   forward   a thread walks down a strip of outputs of one column: of each row of three taps it keeps the
-//             winner, which the window below needs too, so an output costs 2 rows of taps, not 3
+//             winner, which the window below needs too, so an output costs 2 rows of taps, not 3.
+//             cuda/pool_winners.cuh: in bf16 a value and its place are one integer
 //   backward  a thread walks down a strip of 2 x 2 input pixels. The windows that hold them are a 2 x 2 block
 //             as well, whose lower two are the upper two of the next step. It gathers: no atomics
 //   traffic   per input element of f32, minimal 5.25 bytes: forward 6.75 / 4 reads of x, 8 bytes in all;
 //             backward 2.5 reads of dy and winner a window, 7.1 bytes in all
 //   roofline  memory
 //   weak spot the columns of neighbouring threads overlap: one of three taps is read twice (from the cache)
-//   measured  (PTX simulator, 2 x 112 x 112 x 64, 3x3/2, 2026-11) all sectors full; bytes moved / minimum and
-//             warp instructions a KB:
+//   measured  (PTX simulator, 2 x 112 x 112 x 64, 3x3/2, 2026-11-25) all sectors full; bytes moved / minimum
+//             and warp instructions a KB:
 //                                    forward            backward
-//                   f32              1.51,  65          1.34,  87
-//                   bf16             1.48, 116          1.39, 131    (limit for memory: about 300)
+//                   f32              1.51,  59          1.34,  61
+//                   bf16             1.48,  97          1.39,  93    (limit for memory: about 300)
 //                   rung 0, f32      1.93, 298          2.07, 982
 //                   rung 0, bf16     1.89, 612          3.10, 1270
 #include "layers/pool.h"
 
-#include "cuda/pool_lanes.cuh"
+#include "cuda/pool_winners.cuh"
 
 namespace lucida {
 namespace {
@@ -26,50 +27,29 @@ namespace {
 using namespace pool;
 constexpr int strip = 4;
 
-// The largest value so far and the tap where it was.
-template <int W>
-struct Best {
-  Channels<W> v;
-  int where[W];
-
-  // Nothing yet: even if all taps are -infinity, `first` is one of them.
-  static __device__ Best before(int first) {
-    Best best;
-    for (int k = 0; k < W; ++k) best.v.value[k] = -INFINITY, best.where[k] = first;
-    return best;
+// The winner among the three taps of one row, of which the middle one is never in the padding. x points to
+// the row's left tap.
+template <class Winners, class T>
+__device__ Winners best_of_three(const T* x, int channels, bool has_left, bool has_right) {
+  const Winners middle = Winners::tap(x + channels, 1);
+  Winners best = middle;
+  if (has_left) {
+    best = Winners::tap(x, 0);
+    best.challenge(middle);
   }
-  __device__ void challenge(int k, float value, int place) {
-    const bool wins = value > v.value[k] || value != value;  // a NaN wins and stays
-    v.value[k] = wins ? value : v.value[k];
-    where[k] = wins ? place : where[k];
-  }
-  __device__ void challenge(const Channels<W>& tap, int place) {
-    for (int k = 0; k < W; ++k) challenge(k, tap.value[k], place);
-  }
-  __device__ void challenge(const Best& row, int offset) {
-    for (int k = 0; k < W; ++k) challenge(k, row.v.value[k], row.where[k] + offset);
-  }
-};
-
-template <class T, int W>
-__device__ void store_best(const Best<W>& best, int64_t at, T* y, uint8_t* winner) {
-  Bytes<W> places{};
-  for (int k = 0; k < W; ++k) places.word[k / 4] |= unsigned(best.where[k]) << 8 * (k % 4);
-  store(y + at, best.v);
-  store_bytes(winner + at, places);
+  if (has_right)
+    best.challenge(Winners::tap(x + 2 * channels, 2));
+  return best;
 }
 
-// The winner among the three taps of one row, of which the middle one is never in the padding. x points to
-// the row's first pixel.
+// The winner of any window. `image` points to the channel in the image's first pixel.
 template <int W, class T>
-__device__ Best<W> best_of_three(const PoolSizes& p, const T* x, int left) {
-  const T* const tap = x + int64_t(left) * p.c;
-  Best<W> best = Best<W>::before(left < 0);
-  if (left >= 0)
-    best.v = load<W>(tap);
-  best.challenge(load<W>(tap + p.c), 1);
-  if (left + 2 < p.w)
-    best.challenge(load<W>(tap + 2 * p.c), 2);
+__device__ Best<W> best_of_window(const PoolSizes& p, const T* image, int top, int left) {
+  const int r0 = max(0, -top), s0 = max(0, -left);
+  Best<W> best = Best<W>::before(r0 * p.kernel + s0);
+  for (int r = r0; r < min(p.kernel, p.h - top); ++r)
+    for (int s = s0; s < min(p.kernel, p.w - left); ++s)
+      best.challenge(Best<W>::tap(image + (int64_t(top + r) * p.w + left + s) * p.c, r * p.kernel + s));
   return best;
 }
 
@@ -83,17 +63,25 @@ __global__ void __launch_bounds__(threads)
   if (at.column >= ow)
     return;
   const int n = at.row / strips, first = at.row % strips * strip, left = 2 * at.column - p.pad;
-  const T* image = x + int64_t(n) * p.h * p.w * p.c + at.channel;
-  const auto row = [&](int h) { return best_of_three<W>(p, image + int64_t(h) * p.w * p.c, left); };
+  const int64_t x_row = int64_t(p.w) * p.c, y_row = int64_t(ow) * p.c;
+  const T* const image = x + int64_t(n) * p.h * x_row + at.channel;
+  const auto row = [&](const T* taps) {
+    return best_of_three<Winners<T, W>>(taps, p.c, left >= 0, left + 2 < p.w);
+  };
   int top = 2 * first - p.pad;
-  Best<W> best = top < 0 ? Best<W>::before(3 + (left < 0)) : row(top);
-  for (int i = first; i < first + strip && i < oh; ++i, top += 2) {
-    best.challenge(row(top + 1), 3);
+  const T* taps = image + top * x_row + left * p.c;
+  int64_t to = ((int64_t(n) * oh + first) * ow + at.column) * p.c + at.channel;
+  Winners<T, W> best = top < 0 ? Winners<T, W>::before(3 + (left < 0)) : row(taps);
+  for (int i = first; i < first + strip && i < oh; ++i, top += 2, taps += 2 * x_row, to += y_row) {
+    best.challenge(row(taps + x_row), 3);
     const bool inside = top + 2 < p.h;  // else this is the last output of the column
-    const Best<W> bottom = inside ? row(top + 2) : best;
+    const Winners<T, W> bottom = inside ? row(taps + 2 * x_row) : best;
     if (inside)
       best.challenge(bottom, 6);
-    store_best(best, ((int64_t(n) * oh + i) * ow + at.column) * p.c + at.channel, y, winner);
+    if (best.exact())
+      best.store_at(y + to, winner + to);
+    else
+      best_of_window<W>(p, image, top, left).store_at(y + to, winner + to);
     best = bottom;
   }
 }
@@ -106,40 +94,48 @@ __global__ void __launch_bounds__(threads)
   if (at.column >= ow)
     return;
   const int n = at.row / oh, top = at.row % oh * p.stride - p.pad, left = at.column * p.stride - p.pad;
-  const int r0 = max(0, -top), s0 = max(0, -left);
-  const T* const image = x + int64_t(n) * p.h * p.w * p.c + at.channel;
-  Best<W> best = Best<W>::before(r0 * p.kernel + s0);
-  for (int r = r0; r < min(p.kernel, p.h - top); ++r)
-    for (int s = s0; s < min(p.kernel, p.w - left); ++s)
-      best.challenge(load<W>(image + (int64_t(top + r) * p.w + left + s) * p.c), r * p.kernel + s);
-  store_best(best, (int64_t(at.row) * ow + at.column) * p.c + at.channel, y, winner);
+  const int64_t to = (int64_t(at.row) * ow + at.column) * p.c + at.channel;
+  best_of_window<W>(p, x + int64_t(n) * p.h * p.w * p.c + at.channel, top, left)
+      .store_at(y + to, winner + to);
+}
+
+// sum += v where a == b: a comparison and an addition that takes place or not, without a choice in between.
+__device__ inline void add_where_equal(float& sum, unsigned a, unsigned b, float v) {
+#ifdef __CUDACC__
+  asm("{ .reg .pred same; setp.eq.u32 same, %1, %2; @same add.f32 %0, %0, %3; }"
+      : "+f"(sum)
+      : "r"(a), "r"(b), "f"(v));
+#else
+  sum += a == b ? v : 0;
+#endif
 }
 
 // What a window sends back: dy, and which of its taps gets it.
 template <int W>
 struct Window {
-  Channels<W> dy;
-  Bytes<W> winner;
+  Channels<W> dy{};
+  unsigned winner[W];
 
-  // dy of the channels whose winner is `place`
-  __device__ float sent(int place, int k) const {
-    const unsigned shift = 8 * (k % 4), byte = winner.word[k / 4] & 255u << shift;
-    return byte == unsigned(place) << shift ? dy.value[k] : 0.0f;
+  // Window `at`, or one that sends nothing where there is none: no place is 255.
+  template <class T>
+  __device__ Window(bool exists, int64_t at, const T* gradients, const uint8_t* winners) {
+    Bytes<W> places;
+    for (unsigned& word : places.word) word = ~0u;
+    if (exists) {
+      dy = load<W>(gradients + at);
+      places = load_bytes<W>(winners + at);
+    }
+    for (int k = 0; k < W; ++k) winner[k] = __byte_perm(places.word[k / 4], 0, 0x4440 + k % 4);
+  }
+  __device__ Channels<W> sent(int place) const {
+    Channels<W> v;
+    for (int k = 0; k < W; ++k) v.value[k] = winner[k] == unsigned(place) ? dy.value[k] : 0;
+    return v;
+  }
+  __device__ void send(Channels<W>& to, int place) const {
+    for (int k = 0; k < W; ++k) add_where_equal(to.value[k], winner[k], unsigned(place), dy.value[k]);
   }
 };
-
-// Window (i, j) of image n, or one that sends nothing where there is none: no place is 255.
-template <class T, int W>
-__device__ Window<W> window_at(const PoolSizes& p, int n, int i, int j, int channel, const T* dy,
-                               const uint8_t* winner) {
-  if (i < 0 || i >= p.out_h() || j < 0 || j >= p.out_w()) {
-    Window<W> none{};
-    for (unsigned& word : none.winner.word) word = ~0u;
-    return none;
-  }
-  const int64_t at = ((int64_t(n) * p.out_h() + i) * p.out_w() + j) * p.c + channel;
-  return {load<W>(dy + at), load_bytes<W>(winner + at)};
-}
 
 // Without the padding, rows 2i, 2i+1, 2i+2 belong to window i: pixels in rows 2i+1 and 2i+2 see the windows i
 // and i+1 only, and columns alike.
@@ -149,30 +145,33 @@ __global__ void __launch_bounds__(threads)
                           GradSlotOf<T> dx) {
   p.kernel = 3;
   p.stride = 2;
+  const int oh = p.out_h(), ow = p.out_w();
   const Place at = my_place<W>(columns, p.c);
   if (at.column >= columns)
     return;
   const int n = at.row / strips, j = at.column + p.pad - 1, left = 2 * j + 1 - p.pad;
-  const auto window = [&](int i, int column) {
-    return window_at<T, W>(p, n, i, column, at.channel, dy, winner);
-  };
-  int i = at.row % strips * strip + p.pad - 1;
-  Window<W> a = window(i, j), b = window(i, j + 1);  // the upper two
-  for (const int end = i + strip; i < end && 2 * i + 1 - p.pad < p.h; ++i) {
-    const Window<W> c = window(i + 1, j), d = window(i + 1, j + 1);
-    const auto write = [&](int h, int w, auto sum) {
-      if (h < 0 || h >= p.h || w < 0 || w >= p.w)
-        return;
-      Channels<W> v;
-      for (int k = 0; k < W; ++k) v.value[k] = sum(k);
-      add_to(dx, ((int64_t(n) * p.h + h) * p.w + w) * p.c + at.channel, v);
-    };
-    const int top = 2 * i + 1 - p.pad;
-    write(top, left, [&](int k) { return a.sent(4, k); });
-    write(top, left + 1, [&](int k) { return a.sent(5, k) + b.sent(3, k); });
-    write(top + 1, left, [&](int k) { return a.sent(7, k) + c.sent(1, k); });
-    write(top + 1, left + 1,
-          [&](int k) { return a.sent(8, k) + b.sent(6, k) + c.sent(2, k) + d.sent(0, k); });
+  int i = at.row % strips * strip + p.pad - 1, top = 2 * i + 1 - p.pad;
+  const int64_t from_row = int64_t(ow) * p.c, to_row = int64_t(p.w) * p.c;
+  int64_t from = (int64_t(n) * oh + i) * from_row + int64_t(j) * p.c + at.channel;
+  int64_t to = (int64_t(n) * p.h + top) * to_row + int64_t(left) * p.c + at.channel;
+  const bool left_window = j >= 0 && j < ow, right_window = j + 1 < ow;
+  Window<W> a(left_window && i >= 0 && i < oh, from, dy, winner);  // the upper two
+  Window<W> b(right_window && i >= 0 && i < oh, from + p.c, dy, winner);
+#pragma unroll 2
+  for (const int end = i + strip; i < end && top < p.h; ++i, top += 2, to += 2 * to_row) {
+    from += from_row;
+    const Window<W> c(left_window && i + 1 < oh, from, dy, winner);
+    const Window<W> d(right_window && i + 1 < oh, from + p.c, dy, winner);
+    Channels<W> sum[2][2] = {{a.sent(4), a.sent(5)}, {a.sent(7), a.sent(8)}};
+    b.send(sum[0][1], 3);
+    c.send(sum[1][0], 1);
+    b.send(sum[1][1], 6), c.send(sum[1][1], 2), d.send(sum[1][1], 0);
+#pragma unroll
+    for (int y = 0; y < 2; ++y)
+#pragma unroll
+      for (int x = 0; x < 2; ++x)
+        if (top + y >= 0 && top + y < p.h && left + x >= 0 && left + x < p.w)
+          add_to(dx, to + y * to_row + x * p.c, sum[y][x]);
     a = c;
     b = d;
   }
@@ -188,9 +187,9 @@ __global__ void __launch_bounds__(threads)
   Channels<W> d{};
   for (int i = max(0, (h - p.kernel + p.stride) / p.stride); i <= h / p.stride; ++i)
     for (int j = max(0, (w - p.kernel + p.stride) / p.stride); j <= w / p.stride; ++j) {
-      const Window<W> window = window_at<T, W>(p, n, i, j, at.channel, dy, winner);
-      const int place = (h - i * p.stride) * p.kernel + w - j * p.stride;
-      for (int k = 0; k < W; ++k) d.value[k] += window.sent(place, k);
+      const bool exists = i < p.out_h() && j < p.out_w();
+      const int64_t from = ((int64_t(n) * p.out_h() + i) * p.out_w() + j) * p.c + at.channel;
+      Window<W>(exists, from, dy, winner).send(d, (h - i * p.stride) * p.kernel + w - j * p.stride);
     }
   add_to(dx, (int64_t(at.row) * p.w + at.column) * p.c + at.channel, d);
 }

@@ -3,8 +3,8 @@
 //   mapping   cuda/elementwise.cuh
 //   traffic   forward 8 bytes an element (bf16: 4), backward 12, or 16 where it adds to a gradient
 //   roofline  memory; batchnorm_relu fuses it away where it can
-//   measured  (PTX simulator, 2026-11) 1.00 of the minimal bytes, 512 bytes a request; warp instructions a KB
-//             forward 15 (bf16: 41), backward 12 (35). Rung 0: 80 (208) and 75 (176), 128 (64) bytes a
+//   measured  (PTX simulator, 2026-11-25) 1.00 of the minimal bytes, 512 bytes a request; warp instructions a
+//             KB forward 13 (bf16: 35), backward 12 (35). Rung 0: 80 (208) and 75 (176), 128 (64) bytes a
 //             request
 #include "layers/relu.h"
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "layers/add.h"
 #include "tests/check.h"
 
 namespace lucida {
@@ -51,16 +52,22 @@ TEST_CASE("cast: NaN and infinities stay what they are") {
   });
 }
 
-TEST_CASE("cast: the gradient of a bf16 tensor is widened") {
-  for_each_variant<CastKernels>([&](Device device) {
-    const Tensor x = copy_to(noise_tensor({37}, 3), device).want_grad();
-    const Tensor dy = rounded_to_bf16(copy_to(noise_tensor({37}, 4), device));
-    Tape tape;
-    const Tensor y = to_bf16(x);
-    CHECK(y.dtype() == DType::bf16);
-    tape.backward(y, dy);
-    check_same_bits(x.grad(), Tensor::from({37}, dy.to_host()));
-  });
+TEST_CASE("cast: the gradient of a bf16 tensor is widened, written or added") {
+  for (int64_t count : {37, 9001}) {  // the second fills whole blocks of a kernel
+    const Tensor seed = rounded_to_bf16(noise_tensor({count}, 4)),
+                 wide = Tensor::from({count}, seed.to_host());
+    for_each_variant<CastKernels>([&](Device device) {
+      const Tensor x = copy_to(noise_tensor({count}, 3), device).want_grad();
+      const Tensor dy = seed.on(device);
+      for (const Tensor& want : {wide, add(wide, wide)}) {
+        Tape tape;
+        const Tensor y = to_bf16(x);
+        CHECK(y.dtype() == DType::bf16);
+        tape.backward(y, dy);
+        check_same_bits(x.grad(), want);
+      }
+    });
+  }
 }
 
 }  // namespace

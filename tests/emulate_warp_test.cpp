@@ -267,6 +267,7 @@ TEST_CASE("emulator: bits, minima, vector types") {
   CHECK(__funnelshift_l(0x80000000u, 1, 1) == 3);
   CHECK(__funnelshift_r(0x80000000u, 1, 31) == 3);
   CHECK(__byte_perm(0x33221100, 0x77665544, 0x0714) == 0x00771144);
+  CHECK(__byte_perm(0x80, 0, 0x8888) == 0x80808080);
   CHECK(__float_as_uint(1.0f) == 0x3f800000);
   CHECK(__uint_as_float(__float_as_uint(-3.25f)) == -3.25f);
   CHECK(min(3u, -1) == 3);  // as in CUDA: int meets unsigned as unsigned

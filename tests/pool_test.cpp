@@ -53,24 +53,43 @@ TEST_CASE("maxpool2d: bf16") {
     }
 }
 
-TEST_CASE("maxpool2d: NaN and infinities choose the same winners everywhere") {
+template <class T>
+std::vector<uint8_t> winners_of(const PoolSizes& p, const Tensor& x) {
+  const Shape out{p.n, p.out_h(), p.out_w(), p.c};
+  const Tensor y = Tensor::empty(out, x.device(), x.dtype());
+  const Tensor winner = Tensor::empty(out, x.device(), DType::u8);
+  kernels_for<MaxPoolKernelsOf<T>>(x.device()).forward(p, x.data<T>(), y.data<T>(), winner.data<uint8_t>());
+  return winner.bytes_on_host();
+}
+
+// Plenty of equal values; 0 and NaN with both signs.
+std::vector<float> awkward_values(size_t count) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const float some[] = {-1, -0.0f, 0.0f, 1, 2, -2, -infinity, infinity};
+  const Random random(7, Stream::test);
+  std::vector<float> values = noise(int64_t(count), 5);
+  for (size_t at = 0; at < count; ++at) {
+    const uint32_t i = random.below(100, at);
+    if (i < 34)
+      values[at] = i == 32 ? NAN : i == 33 ? -NAN : some[i % 8];
+  }
+  return values;
+}
+
+TEST_CASE("maxpool2d: NaN, infinities and zeros of both signs choose the same winners everywhere") {
   for (Window w : windows) {
-    std::vector<float> values = noise(2 * 9 * 8 * 8, 5);
-    for (size_t i = 0; i < values.size(); i += 11) values[i] = i % 3 == 0 ? NAN : -INFINITY;
-    const PoolSizes sizes{2, 9, 8, 8, w.kernel, w.stride, w.pad};
-    const Tensor x = Tensor::from({2, 9, 8, 8}, values);
-    const Shape out{2, sizes.out_h(), sizes.out_w(), 8};
-    const auto winners = [&](Device device) {
-      const Tensor here = x.on(device), y = Tensor::empty(out, device);
-      const Tensor winner = Tensor::empty(out, device, DType::u8);
-      kernels_for<MaxPoolKernels>(device).forward(sizes, here.data(), y.data(), winner.data<uint8_t>());
-      return winner.bytes_on_host();
+    const PoolSizes sizes{2, 19, 10, 16, w.kernel, w.stride, w.pad};
+    const Tensor x = Tensor::from({2, 19, 10, 16}, awkward_values(2 * 19 * 10 * 16));
+    const Tensor narrow = rounded_to_bf16(x);
+    const auto plain = [&](const Tensor& values) {
+      const ForcedRung<MaxPoolKernels> rung(0);
+      return winners_of<float>(sizes, values);
     };
-    const std::vector<uint8_t> want = [&] {
-      const ForcedRung<MaxPoolKernels> plain(0);
-      return winners({});
-    }();
-    for_each_variant<MaxPoolKernels>([&](Device device) { CHECK(winners(device) == want); });
+    const std::vector<uint8_t> want = plain(x), want_narrow = plain(widened(narrow));
+    for_each_variant<MaxPoolKernels>(
+        [&](Device device) { CHECK(winners_of<float>(sizes, x.on(device)) == want); });
+    for_each_variant<MaxPoolKernelsOf<Bf16>>(
+        [&](Device device) { CHECK(winners_of<Bf16>(sizes, narrow.on(device)) == want_narrow); });
   }
 }
 

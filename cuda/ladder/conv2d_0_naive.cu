@@ -1,8 +1,10 @@
 // Conv2d, rung 0: one thread an output element, the formula of layers/conv2d.h as loops.
 //   mapping   neighbouring threads have neighbouring channels of one pixel: of the two factors of each
 //             product one is the same for the whole warp, the other 32 consecutive weights. (forward copies
-//             the weight transposed first: as [o][r][s][c] it would cost 32 sectors a request instead of 4.)
-//   traffic   32 + 128 bytes from L1 or L2 for the 32 FMAs of a warp
+//             the weight transposed first: as [o][r][s][c] it would cost 32 sectors a request instead of 4;
+//             backward_weight copies dy: a thread then reads one factor from consecutive addresses)
+//   traffic   32 + 128 bytes from L1 or L2 for the 32 FMAs of a warp; 5.0 to 5.4 instructions an FMA (PTX
+//             simulator, 2 x 28 x 28 x 128, 3x3; 2026-11-25)
 //   roofline  L2: 5 bytes an FMA where an A100 affords 1: a fifth of its f32 peak at best
 //   weak spot backward_weight: a thread walks over all pixels of the batch, and a small weight fills few SMs
 //   why it loses to the next rung: every value is fetched again for each of the 32 results that need it
@@ -77,26 +79,36 @@ __global__ void backward_data_kernel(Conv2dSizes z, const T* dy, const T* weight
   store_gradient(dx, thread_index(), sum);
 }
 
+// The outputs i whose tap lies inside: 0 <= i * stride - left < size.
+struct Inside {
+  int first, end;
+  __device__ Inside(int left, int stride, int size, int outputs)
+      : first(left > 0 ? (left + stride - 1) / stride : 0),
+        end(size + left > 0 ? std::min(outputs, (size + left - 1) / stride + 1) : 0) {}
+};
+
 template <class T>
-__global__ void backward_weight_kernel(Conv2dSizes z, const T* x, const T* dy, GradSlot dweight) {
+__global__ void backward_weight_kernel(Conv2dSizes z, const T* x, const T* dy_by_output, GradSlot dweight) {
   if (thread_index() >= int64_t{z.k} * z.r * z.s * z.c)
     return;
   const Index tap(thread_index(), z.c, z.s);
   const int c = tap.first, s = tap.second, r = int(tap.rest % z.r), o = int(tap.rest / z.r);
-  const int left = z.pad - s * z.dilation;  // columns j with 0 <= j * stride - left < w
-  const int first = left > 0 ? (left + z.stride - 1) / z.stride : 0;
-  const int end = z.w + left > 0 ? std::min(z.out_w(), (z.w + left - 1) / z.stride + 1) : 0;
-  const int x_row = z.w * z.c, x_step = z.stride * z.c, dy_row = z.out_w() * z.k;
-  const T *image = x + (first * z.stride - left) * z.c + c, *gradient = dy + first * z.k + o;
+  const int up = z.pad - r * z.dilation, left = z.pad - s * z.dilation;
+  const Inside rows(up, z.stride, z.h, z.out_h()), columns(left, z.stride, z.w, z.out_w());
+  const int count = columns.end - columns.first;
+  const int64_t step = int64_t{z.stride} * z.c, row_step = step * z.w;
   float sum = 0;
-  for (int n = 0; n < z.n; ++n, image += int64_t(z.h) * x_row)
-    for (int i = 0, h = r * z.dilation - z.pad; i < z.out_h(); ++i, h += z.stride, gradient += dy_row) {
-      if (h < 0 || h >= z.h)
-        continue;
-      const T *from = image + int64_t(h) * x_row, *dy_at = gradient;
-#pragma unroll 4
-      for (int j = first; j < end; ++j, from += x_step, dy_at += z.k) sum += widen(*from) * widen(*dy_at);
+  for (int n = 0; n < z.n; ++n) {
+    const T* x_row = x + (int64_t(n) * z.h - up) * z.w * z.c + rows.first * row_step + columns.first * step -
+                     left * z.c + c;
+    const T* dy_row =
+        dy_by_output + ((int64_t(o) * z.n + n) * z.out_h() + rows.first) * z.out_w() + columns.first;
+    for (int i = rows.first; i < rows.end; ++i, x_row += row_step, dy_row += z.out_w()) {
+      const T* from = x_row;
+#pragma unroll 9  // rows of 28 pixels have 27 products at the border's taps
+      for (int j = 0; j < count; ++j, from += step) sum += widen(*from) * widen(dy_row[j]);
     }
+  }
   store_gradient(dweight, thread_index(), sum);
 }
 
@@ -122,8 +134,9 @@ void backward_data(const Conv2dSizes& z, const T* dy, const T* weight, GradSlotO
 }
 template <class T>
 void backward_weight(const Conv2dSizes& z, const T* x, const T* dy, GradSlot dweight) {
+  const Tensor by_output = transposed(z.pixels(), z.k, dy);
   launch("conv2d backward weight", grid_for(int64_t{z.k} * z.r * z.s * z.c), backward_weight_kernel<T>, z, x,
-         dy, dweight);
+         static_cast<const T*>(by_output.data<T>()), dweight);
 }
 template <class T>
 void backward_bias(const Conv2dSizes& z, const T* dy, GradSlot dbias) {

@@ -28,7 +28,7 @@ B        := build/$(ARCH)$(if $(SANITIZE),-$(SANITIZE))
 MAKEFLAGS += --no-print-directory
 
 WARNINGS := -Wall -Wextra -Wshadow -Wno-restrict # g++ 12 warns of overlaps inside std::string that cannot be
-OPTIMISE := $(if $(SANITIZE),-O2 -fno-omit-frame-pointer -fsanitize=$(SANITIZE),-O3)
+OPTIMISE := $(if $(SANITIZE),-O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE),-O3) # -O2 takes 1.5x as long to build
 OPTIMISE += $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=all)
 FLAGS     = -std=c++20 $(OPTIMISE) -g1 -march=$(ARCH) -fopenmp $(WARNINGS) -MMD -MP -I. -isystem /usr/include/stb \
             $(CXXFLAGS)
@@ -76,11 +76,12 @@ $(B)/test: $(call objects,$(LIBRARY) $(TESTS)) $(EMULATED)
 	@echo "link  $@"
 	@$(CXX) $(FLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 $(B)/tests/%.o: OPTIMISE += -O1 # no hot loops there; halves the time to build them
+$(B)/cpu/%.o: OPTIMISE += $(if $(SANITIZE),-O2) # all of the hot loops
 $(B)/%.o: %.cpp
 	@mkdir -p $(@D)
 	@echo "c++   $<"
 	@$(CXX) $(FLAGS) -DLUCIDA_ARCH='"$(ARCH)"' -c $< -o $@
-$(B)/%.emulated.o: OPTIMISE += $(if $(SANITIZE),-O1) -Wno-unknown-pragmas -fno-strict-aliasing # 16 bytes read as float4
+$(B)/%.emulated.o: OPTIMISE += -Wno-unknown-pragmas -fno-strict-aliasing # 16 bytes read as float4
 $(B)/%.emulated.o: %.cu
 	@mkdir -p $(@D)
 	@echo "emul  $<"
@@ -152,7 +153,7 @@ profile-kernel: build/.deps
 test: build/.deps
 	@$(ONE_MAKE) $(B)/test $(if $(SANITIZE),,$(PROGRAM))
 	@$(if $(SANITIZE),,ln -sfn $(PROGRAM:build/%=%) build/lucida)
-	$(B)/test $(TEST_ARGS)
+	@bash scripts/test.sh $(B)/test $(TEST_ARGS)
 	@$(if $(filter 1-,$(CUDA)-$(SANITIZE)),$(MAKE) cuda-test)
 layout:
 	@bash scripts/layout.sh

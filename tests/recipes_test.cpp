@@ -1,6 +1,7 @@
 // Every recipe of train/recipes: its options are known and sensible, and three steps can be taken with it.
 #include <doctest/doctest.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <map>

@@ -1,5 +1,6 @@
 #include "train/bench.h"
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
 #include <memory>

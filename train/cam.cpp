@@ -1,4 +1,5 @@
 // lucida cam: where in an image a model sees a class.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 

@@ -1,9 +1,12 @@
 // The sub-commands of build/lucida. Each lives in the file of its name and is declared by one function that
 // adds its options to the program and runs it when it was chosen.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
+
+namespace CLI {  // <CLI/CLI.hpp> takes seconds to compile
+class App;
+}  // namespace CLI
 
 namespace lucida {
 

@@ -1,5 +1,6 @@
 // lucida compare: how the maps of models differ, as in the paper's analysis of what missing labels do to
 // them.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <memory>

@@ -5,6 +5,7 @@
 //             datasets/labels.h      splits and observed labels
 #include "train/data.h"
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <memory>

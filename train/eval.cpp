@@ -1,5 +1,6 @@
 // lucida eval: scores a checkpoint on a split. BoostLU at inference only is --alpha on a model trained with
 // alpha 1.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>

@@ -1,6 +1,7 @@
 // lucida info: what this build is and has; a model's layers; a checkpoint's metadata and tensors.
 #include <omp.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cstdio>

@@ -1,5 +1,6 @@
 #include "train/loss_options.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <sstream>

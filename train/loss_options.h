@@ -1,10 +1,13 @@
 // The hyper-parameters of all losses as options of `lucida train`: one option for each name that a loss has a
 // setting by, filled with the chosen loss's default for the data set where it is not given.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "layers/losses/loss.h"
+
+namespace CLI {
+class App;
+}
 
 namespace lucida {
 

@@ -1,4 +1,5 @@
 // lucida metrics: scores and labels from files -> mAP, AP per class, precision, recall and F1.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>

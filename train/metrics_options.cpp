@@ -1,4 +1,5 @@
 #include "train/metrics_options.h"
+#include <CLI/CLI.hpp>
 
 #include "engine/error.h"
 #include "engine/file.h"

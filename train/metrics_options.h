@@ -1,10 +1,13 @@
 // The options by which `lucida metrics` and `lucida eval` judge scores.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "train/metrics.h"
+
+namespace CLI {
+class App;
+}
 
 namespace lucida {
 

@@ -2,6 +2,7 @@
 // another implementation. Files hold float32 in the order N,C,H,W (weights O,I,H,W).
 #include "train/op.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <iostream>

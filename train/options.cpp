@@ -1,5 +1,6 @@
 #include "train/options.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 

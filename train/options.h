@@ -1,12 +1,15 @@
 // Options that several sub-commands share, each with its help line, default and unit in one place.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "datasets/loader.h"
 #include "datasets/observe.h"
 #include "engine/tensor.h"
+
+namespace CLI {
+class App;
+}
 
 namespace lucida {
 

@@ -1,4 +1,5 @@
 // lucida predict: the classes a model sees in images.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <iostream>

@@ -1,4 +1,5 @@
 // The command line: sub-commands, --config files, exit codes, and a suggestion for a misspelt option.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 

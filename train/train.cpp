@@ -1,4 +1,5 @@
 // lucida train: options, defaults, and the folder a run goes to. The loop is in train/trainer.cpp.
+#include <CLI/CLI.hpp>
 #include <filesystem>
 
 #include "train/commands.h"

@@ -2,20 +2,13 @@
 // for every 64 output channels a block's shared memory as it is, so that copying is all that is left to do.
 //
 //   order     slots of stem::ForwardPlan along the depth; words in the order of the lanes that multiply them
-//   columns   channels are dealt out to the columns of the product so that results leave in whole chunks
+//   columns   channels are dealt out as cuda/tensor_store.cuh wants them
 //   traffic   19 KB (bf16) or 39 KB (f32) for 64 channels of 7 x 7 x 3, a 100th of what the layer moves
 #pragma once
 #include "cuda/conv2d_stem.cuh"
+#include "cuda/tensor_store.cuh"
 
 namespace lucida::tensor {
-
-// The channel of C's column n = 8j + 2t + e. Lane 4g + t holds e = 0 and 1 of every j: chunk<T> neighbouring
-// channels, then those 4 chunks further, ...
-template <class T>
-__device__ int channel_of_column(int n) {
-  constexpr int at_once = chunk<T>, tiles = at_once / 2;
-  return n / 8 / tiles * 4 * at_once + n / 2 % 4 * at_once + n / 8 % tiles * 2 + n % 2;
-}
 
 // A warp's words of B in a step: lanes' fragments in chunks of four words, 32 lanes' first chunks, then their
 // second ones, so that one 16-byte load a lane, without conflicts, reads four.
@@ -30,7 +23,7 @@ __device__ unsigned weight_word(const stem::ForwardPlan& plan, int i, int first,
   const int lane = i / 4 % 32,
             word = (behind < 0 ? i % whole_step_words : behind % tail_step_words) / 128 * 4 + i % 4;
   const int tile = behind < 0 ? word / 2 : word, half = behind < 0 ? word % 2 : 0;
-  const int channel = first + channel_of_column<T>(8 * tile + lane / 4);
+  const int channel = first + dealt_column<chunk<T>>(8 * tile + lane / 4);
   const int slot = plan.slot_of(step, lane % 4, half, int(sizeof(T)));
   const auto value = [&](int at) {
     const stem::Slot s = plan.slot(at);

@@ -11,8 +11,6 @@
 //             read 25 neighbouring words; 6 in tf32, where rows g and g + 8 of a tile are pixels 2g and 2g
 //             + 1, 12 words apart, and the lanes fill the 32 banks. Conflicts remain where a step passes
 //             from one kernel row to the next.
-//   result    B's columns are dealt out so that a lane's results of a row are chunks of 16 bytes; the four
-//             lanes of a row store 64 in a row, from registers.
 //   traffic   x once from memory, 3 times from L2; the weight, 19 KB in bf16, once a block
 //   issue     the loop of whole steps: 2.3 machine instructions an mma (nvcc 13.0, sm_80, 2026-11-25); an
 //             A100 affords 8, an H100 4. A PTX simulator counts 4.5 (bf16) and 3.8 (tf32) for the whole
@@ -22,7 +20,6 @@
 //             whole 16-byte chunks (224 pixels are) are copied element by element. Ten products a result
 //             tile are few to pay for copies and stores.
 #include "cuda/conv2d_stem_pack.cuh"
-#include "cuda/tensor_store.cuh"
 
 namespace lucida::tensor {
 namespace {
@@ -180,45 +177,6 @@ __device__ void fetch(const StemForward<T>& s, int first, unsigned char* memory)
   cp_async_commit();
 }
 
-// A lane's chunks of results: store(row of the warp's 64, column behind the lane's first, 16 bytes).
-template <class T, class Store>
-__device__ void for_each_chunk(const Accumulators& sum, int rows, Store store) {
-  constexpr int n = chunk<T>;
-#pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    const int row = pixel_of_row<T>(8 * i + int(threadIdx.x) % 32 / 4);
-    if (row >= rows)
-      break;
-#pragma unroll
-    for (int q = 0; q < warp_columns / (4 * n); ++q) {
-      Pack<T> p;
-#pragma unroll
-      for (int e = 0; e < n; ++e) p[e] = sum.c[i / 2][(q * n + e) / 2][i % 2 * 2 + e % 2];
-      store(row, q * 4 * n, p);
-    }
-  }
-}
-
-template <class T>
-__device__ void store_pixels(const Accumulators& sum, const Results<T>& y, int column, int pixel,
-                             int pixels) {
-  column += int(threadIdx.x) % 4 * chunk<T>;
-  const int columns = y.columns - column;
-  T* first = y.slot.data + int64_t(pixel) * y.columns + column;
-  if (y.whole)
-    for_each_chunk<T>(sum, pixels - pixel, [&](int row, int c, const Pack<T>& p) {
-      if (c < columns)
-        store_pack(first + row * y.columns + c, p);
-    });
-  else
-    for_each_chunk<T>(sum, pixels - pixel, [&](int row, int c, const Pack<T>& p) {
-#pragma unroll
-      for (int e = 0; e < chunk<T>; ++e)
-        if (c + e < columns)
-          first[row * y.columns + c + e] = narrow<T>(p[e]);
-    });
-}
-
 // whole: there are steps of pairs, so the compiler need not think of skipping them.
 template <class T, bool whole>
 __global__ void __launch_bounds__(stem_threads, 2) stem_forward_kernel(const StemForward<T> s) {
@@ -236,7 +194,11 @@ __global__ void __launch_bounds__(stem_threads, 2) stem_forward_kernel(const Ste
     bias.fill(sum);
   if constexpr (sizeof(T) == 2)
     multiply_tail(from, s.plan.whole_steps, s.plan.tail_steps, sum);
-  store_pixels(sum, s.out, column, first + int(threadIdx.x) / 32 * warp_rows, s.plan.patch.pixels);
+  const int pixel = first + int(threadIdx.x) / 32 * warp_rows;
+  store<T, chunk<T>>(sum, s.out, column, [&](int i) {
+    const int line = pixel + pixel_of_row<T>(i);
+    return line < s.plan.patch.pixels ? line : -1;
+  });
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 //             from one kernel row to the next.
 //   traffic   x once from memory, 3 times from L2; the weight, 19 KB in bf16, once a block
 //   issue     the loop of whole steps: 2.3 machine instructions an mma (nvcc 13.0, sm_80, 2026-11-25); an
-//             A100 affords 8, an H100 4. A PTX simulator counts 4.5 (bf16) and 3.8 (tf32) for the whole
+//             A100 affords 8, an H100 4. A PTX simulator counts 4.4 (bf16) and 3.7 (tf32) for the whole
 //             launch, 1.24 and 1.25 wavefronts of shared memory, 1.11 and 1.13 times those without
 //             conflicts (four images of 112 x 112, 2026-11-25)
 //   weak spot a block copies, then multiplies: only the SM's other block overlaps. Rows of x that are not

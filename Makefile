@@ -11,7 +11,7 @@
 #   make cuda                  build/cuda/lucida with nvcc for sm_80 and sm_90, and what ptxas says of every kernel
 #   make cuda-test             every test on this machine's GPU; `make test` does both where there is one
 #   make profile [STEPS=5]     a training step in Nsight Systems; docs/profiling.md
-#   make profile-kernel KERNEL=conv2d RUNG=4 [SHAPE= SET= PASS=]   one operation in Nsight Compute
+#   make profile-kernel KERNEL=conv2d RUNG=4 [SHAPE= SET= PASS= REPEAT=]   one operation in Nsight Compute
 #   make read LAYER=conv2d     the files of one layer, in reading order
 #   make layout                does the tree keep its rules?      make lint / make format    clang-tidy, clang-format
 #   make clean                 removes build/ (never data/ or runs/)
@@ -62,7 +62,7 @@ NEED_NVCC  = test -x $(NVCC) || { echo "make $@ needs nvcc, of the CUDA toolkit:
 
 .PHONY: all cuda cuda-test ptxas train eval cam bench profile profile-kernel test layout read \
         deps format lint clean help
-export KERNEL RUNG SHAPE SET PASS PRECISION STEPS # of make profile and make profile-kernel
+export KERNEL RUNG SHAPE SET PASS PRECISION REPEAT STEPS # of make profile and make profile-kernel
 all: build/.deps
 	@$(ONE_MAKE) $(PROGRAM)
 	@ln -sfn $(PROGRAM:build/%=%) build/lucida

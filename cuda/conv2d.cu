@@ -4,8 +4,9 @@
 //             cuda/conv2d_stem_weight.cu for the weight's gradient of few channels. Of what is multiplied at
 //             least 94 % counts in every layer of ResNet-50 at batch 16 (tests/conv2d_tensor_test.cpp)
 //   traffic   1/16 byte of L2 an FMA (128 x 128); a pixel is fetched once for each tap
-//   roofline  f32 arithmetic. A PTX simulator counts 1.25 to 1.33 instructions an FMA, the tile's edges, the
+//   roofline  f32 arithmetic. A PTX simulator counts 1.22 to 1.31 instructions an FMA, the tile's edges, the
 //             epilogue and address arithmetic included (28 x 28, 128 -> 128, 3 x 3; 2026-11-25)
+//   why it loses to the next rung: tensor cores multiply tf32 8 times as fast, at 10 fraction bits
 //   weak spot forward of fewer than 4 aligned channels (the 3 of an image): copies of 4 bytes, 32 a tile
 #include "cuda/conv2d_passes.cuh"
 #include "cuda/conv2d_stem.h"

@@ -5,7 +5,7 @@
 #pragma once
 #include "cuda/conv2d_stem.h"
 #include "cuda/element.cuh"
-#include "cuda/mma.cuh"
+#include "cuda/tensor_tile.cuh"
 
 namespace lucida::stem {
 
@@ -78,7 +78,8 @@ __device__ void fetch_patch(const Patch& p, const T* x, int first_row, int last,
     if (p.by_chunks)
 #pragma unroll 1
       for (int e = lane * chunk; e < p.pitch; e += 32 * chunk)
-        cp_async_16(to + e, from + (e - p.margin), unsigned(e - p.margin) < unsigned(length));
+        cp_async_16(to + e, tensor::element_at(from, e - p.margin),
+                    unsigned(e - p.margin) < unsigned(length));
     else
       for (int e = lane; e < p.pitch; e += 32)
         to[e] = unsigned(e - p.margin) < unsigned(length) ? from[e - p.margin] : narrow<T>(0);

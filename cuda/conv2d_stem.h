@@ -11,6 +11,7 @@
 //
 // Read next:  cuda/conv2d_stem.cuh               the patch is filled, windows are found
 //             cuda/conv2d_tensor_stem.cu         forward on tensor cores
+//             cuda/conv2d_stem_pack.cuh          and the weight as it reads it
 //             cuda/conv2d_stem_weight.cuh        backward_weight, its two products in
 //             cuda/conv2d_tensor_stem_weight.cu  and  cuda/conv2d_stem_weight.cu
 #pragma once
@@ -82,14 +83,44 @@ Plan plan_of(const Conv2dSizes&, int run, int size);
 
 constexpr int forward_run = 256;
 
+// An element of the window, to be multiplied by this share of its weight.
+struct Slot {
+  int element;
+  float share;
+};
+// What slot i of so many holds when they take `items` in turn. An item that comes again halves its weight,
+// which is exact. So nothing is multiplied by a zero that is no weight (it may be infinite), and no slot is
+// empty and would have to be masked.
+constexpr Slot taken_in_turn(int i, int items, int slots) {
+  const int copies = 1 + (slots - 1 - i % items) / items, copy = i / items;
+  return {i % items, 1.0f / float(1 << std::min(copy + 1, copies - 1))};
+}
+
 struct ForwardPlan : Plan {
-  // Steps of pairs (f32: of 8 elements), an even number, 0 or at least 4; then of 8 elements one by one.
+  // Steps of pairs (f32: of 8 elements), 0 or at least 2; then, in bf16, of 8 elements one by one.
   int whole_steps, tail_steps;
-  int depth;  // elements of all steps
-  // A block's shared memory: 64 rows of the weight, an odd number of chunks each, so that the 8 rows which
-  // ldmatrix reads at once fill the banks; the distance of each element in bytes; where windows begin; the
-  // patch. The first two, `packed_bytes` of them, are laid out so in global memory.
-  int weight_pitch, weight_bytes, packed_bytes, patch_at, shared_bytes;
+  int paired, depth;  // slots that hold pairs, and all
+  // A block's shared memory: the weight of its 64 channels in the order in which lanes hold it; for each step
+  // and lane of four, the distances in bytes of the two words (in the tail: elements) that it reads; the
+  // bias; where windows begin; the patch. What comes before the begins, `packed_bytes`, is laid out so in
+  // global memory.
+  int weight_bytes, bias_at, packed_bytes, patch_at, shared_bytes;
+
+  constexpr Slot slot(int i) const {
+    if (i < paired) {
+      const Slot pair = taken_in_turn(i / 2, std::min(window.all_pairs(), paired / 2), paired / 2);
+      return {window.element(2 * pair.element + i % 2), pair.share};
+    }
+    const int first = std::min(paired, 2 * window.all_pairs());
+    const Slot single = taken_in_turn(i - paired, window.count() - first, depth - paired);
+    return {window.element(first + single.element), single.share};
+  }
+  // The slot of word 0 or 1 that lane t reads in a step; size: bytes of an element.
+  constexpr int slot_of(int step, int t, int word, int size) const {
+    if (size == 4)
+      return 8 * step + 4 * word + t;
+    return step < whole_steps ? 16 * step + 8 * word + 2 * t : 8 * (step + whole_steps) + 2 * t + word;
+  }
 };
 ForwardPlan forward_plan(const Conv2dSizes&, DType);
 bool forward_here(const Conv2dSizes&, DType);

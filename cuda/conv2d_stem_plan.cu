@@ -63,19 +63,26 @@ Plan plan_of(const Conv2dSizes& z, int run, int size) {
 
 ForwardPlan forward_plan(const Conv2dSizes& z, DType type) {
   const int size = int(size_of(type));
-  ForwardPlan plan{plan_of(z, forward_run, size), 0, 0, 0, 0, 0, 0, 0, 0};
-  plan.whole_steps = (size == 2 ? plan.window.all_pairs() : plan.window.count() - 1) / 16 * 2;
-  if (plan.whole_steps < 4)
-    plan.whole_steps = 0;
-  const int whole = plan.whole_steps * 32 / size;
-  plan.tail_steps = (plan.window.count() - whole + 7) / 8;
-  plan.depth = whole + plan.tail_steps * 8;
-  plan.weight_pitch = (plan.depth * size / 16 | 1) * 16;
-  plan.weight_bytes = columns_a_block * plan.weight_pitch;
-  plan.packed_bytes = plan.weight_bytes + plan.depth * 4;
+  ForwardPlan plan{plan_of(z, forward_run, size), 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  const int count = plan.window.count(), pairs = plan.window.all_pairs();
+  if (size == 4) {
+    plan.whole_steps = std::max((count + 7) / 8, 2);
+    plan.depth = 8 * plan.whole_steps;
+  } else {
+    const auto tail = [&](int whole) { return (count - std::min(16 * whole, 2 * pairs) + 7) / 8; };
+    const int most = (pairs + 7) / 8, fewer = pairs / 8;
+    plan.whole_steps = 2 * most + tail(most) <= 2 * fewer + tail(fewer) ? most : fewer;
+    if (plan.whole_steps < 2)
+      plan.whole_steps = 0;
+    plan.tail_steps = tail(plan.whole_steps);
+    plan.paired = 16 * plan.whole_steps;
+    plan.depth = plan.paired + 8 * plan.tail_steps;
+  }
+  plan.weight_bytes = columns_a_block * plan.depth * size;
+  plan.bias_at = plan.weight_bytes + (plan.whole_steps + plan.tail_steps) * 32;
+  plan.packed_bytes = plan.bias_at + columns_a_block * 4;
   plan.patch_at = plan.packed_bytes + forward_run * 4;
-  plan.shared_bytes = std::max(plan.patch_at + plan.patch.rows * plan.patch.pitch * size,
-                               forward_run * columns_a_block * size);  // at the end results lie there
+  plan.shared_bytes = plan.patch_at + plan.patch.rows * plan.patch.pitch * size;
   return plan;
 }
 

@@ -4,7 +4,7 @@
 //             they are: the mma ignores their low 13 bits. Rounding them in the loop would cost two
 //             instructions an mma.
 //   roofline  A100: 8 machine instructions and 2 wavefronts of shared memory an mma are free, H100: 4 and 1.
-//             The main loops of 128 x 128 blocks issue 2.3 (forward, backward_data), 2.7 and 3.5
+//             The main loops of 128 x 128 blocks issue 2.4 (forward, backward_data), 2.7 and 3.4
 //             (backward_weight in bf16 and tf32) and 1 wavefront; no spills (nvcc 13.0, sm_80, 2026-11-25).
 //   traffic   each pass reads its two tensors once for every 128 (64, 256) rows and columns, out of L2, and
 //             writes once. Rows of a tensor must be whole 16-byte chunks: other channel counts are copied

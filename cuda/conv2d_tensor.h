@@ -18,16 +18,25 @@
 
 namespace lucida::tensor {
 
+// Of a * b. The device compiler takes six instructions where it is not told that one does it.
+constexpr uint32_t upper_word(uint32_t a, uint32_t b) {
+#ifdef __CUDA_ARCH__
+  return __umulhi(a, b);
+#else
+  return uint32_t(uint64_t{a} * b >> 32);
+#endif
+}
+
 // n / d as a multiplication, exact for 0 <= n < 2^31 (Granlund and Montgomery, 1994, "Division by invariant
 // integers using multiplication").
 struct Divisor {
-  uint32_t d = 1, magic = 0x80000000u, shift = 31;
+  uint32_t d = 1, magic = 0x80000000u, shift = 0;  // n / d = n * magic >> (31 + shift)
   Divisor() = default;
   explicit Divisor(int divisor) : d(uint32_t(divisor)) {
-    while ((uint64_t{1} << (shift - 31)) < d) ++shift;
-    magic = uint32_t(((uint64_t{1} << shift) + d - 1) / d);
+    while ((uint64_t{1} << shift) < d) ++shift;
+    magic = uint32_t(((uint64_t{1} << (31 + shift)) + d - 1) / d);
   }
-  constexpr int quotient(int n) const { return int((uint64_t{uint32_t(n)} * magic) >> shift); }
+  constexpr int quotient(int n) const { return int(upper_word(2 * uint32_t(n), magic) >> shift); }
 };
 
 constexpr int tile_bytes = 64;  // of depth: 32 bf16 or 16 f32

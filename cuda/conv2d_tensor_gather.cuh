@@ -2,7 +2,8 @@
 //   image[pixel of row + offset of t][e]  x  B[column][t, e].
 //
 //   mapping   a block makes 128 x 128 (256 x 64, 64 x 256) results; rows of its A tile are results, gathered:
-//             thread i copies 16 bytes of rows i/4, i/4 + 32, ... Rows of B lie as they are.
+//             thread i copies 16 bytes of rows i/4, i/4 + 32, ... Rows of B are dealt out so that results
+//             leave in whole chunks (cuda/tensor_store.cuh).
 //   in loop   the addresses of a thread's rows are fixed; a tap adds one offset to all of them, and one bit
 //             test (of those that fall outside the image, worked out once a row) decides whether bytes or
 //             zeros are copied.
@@ -63,7 +64,7 @@ struct Position {
 
 template <class T, class Block>
 struct GatherSource {
-  static constexpr int group = 1 << 30;
+  static constexpr int group = 0;
   static constexpr int a_copies = Block::rows / 32, b_copies = Block::columns / 32;
   const T *a[a_copies], *b[b_copies];  // of depth 0
   unsigned outside[a_copies];
@@ -87,9 +88,10 @@ struct GatherSource {
       a[i] = g.image + int64_t(rows.source[row + 32 * i]) * g.shape.pitch;
       outside[i] = rows.outside[row + 32 * i];
     }
+    const int dealt = g.partial.slot ? dealt_column<chunk<float>>(row) : dealt_column<chunk<T>>(row);
 #pragma unroll
-    for (int i = 0; i < b_copies; ++i)
-      b[i] = g.b + int64_t(std::min(column + row + 32 * i, g.shape.columns - 1)) * g.shape.b_pitch;
+    for (int i = 0; i < b_copies; ++i)  // 32 columns are dealt out among themselves
+      b[i] = g.b + int64_t(std::min(column + dealt + 32 * i, g.shape.columns - 1)) * g.shape.b_pitch;
     // ldmatrix: lanes 8q to 8q+7 name the rows of matrix q. A: (rows 0-7, 8-15) x (chunks 0, 1) of a step,
     // B: (chunks 0, 1) x (rows 0-7, 8-15), the order in which mma takes them.
     const int m = Block::warp_row() + lane % 16, n = Block::warp_column() + lane % 8 + lane / 16 * 8;
@@ -99,8 +101,6 @@ struct GatherSource {
       b_lane[step] = Block::b_offset + n * tile_bytes + ((2 * step + lane / 8 % 2) ^ (n / 2 & 3)) * 16;
     }
   }
-
-  __device__ void begin_group() {}
 
   __device__ void start_at(const Phase& p, int k) {
     const int tap = k / depth;
@@ -182,18 +182,24 @@ __global__ void __launch_bounds__(gather_threads, 2) gather_kernel(const Gather<
   const bool works = first_row + row < p.rows && column < g.shape.columns;
   GatherSource<T, B> source(g, p, rows, first_column, first, end);
   Accumulators sum;
-  start(sum, blockIdx.y == 0 ? g.bias : nullptr, column, g.shape.columns);
+  const float* const bias = blockIdx.y == 0 ? g.bias : nullptr;
+  if (g.partial.slot)
+    start<chunk<float>>(sum, bias, column, g.shape.columns);
+  else
+    start<chunk<T>>(sum, bias, column, g.shape.columns);
   run<T, B>(source, memory, tiles, sum);
 
-  unsigned char* staging = memory + int(threadIdx.x) / 32 * staging_bytes;
-  const int64_t split = int64_t(blockIdx.y) * p.rows;
   if (!works)
     return;
-  if (g.partial.slot)
-    store(staging, sum, g.partial, column,
-          [&](int i) { return first_row + row + i < p.rows ? split + first_row + row + i : -1; });
-  else
-    store(staging, sum, g.out, column, [&](int i) { return int64_t(rows.target[row + i]); });
+  if (g.partial.slot) {
+    Results<float> out = g.partial;
+    out.slot.data += int64_t(blockIdx.y) * p.rows * out.columns;
+    store<float, chunk<float>>(sum, out, column, [&](int i) {
+      const int line = first_row + row + i;
+      return line < p.rows ? line : -1;
+    });
+  } else
+    store<T, chunk<T>>(sum, g.out, column, [&](int i) { return rows.target[row + i]; });
 }
 
 }  // namespace lucida::tensor

@@ -1,25 +1,25 @@
 // Conv2d on tensor cores, forward of few channels:  y[pixel][k] = sum over e  window of pixel [e]  w[k][e].
 //
-//   mapping   a block makes 256 pixels x 64 channels, a warp 64 x 64 (cuda/tensor_tile.cuh). B, the weight
-//             in the window's order, is read by ldmatrix. A comes straight from the patch: lane 4g + t
-//             needs registers t and t + 4 of a step's 8 in rows g and g + 8, so it keeps where the windows
-//             of its 8 rows begin, reads two distances a step and adds.
-//   depth     bf16: 128 elements in 8 steps of pairs, the other 19 in three of half the depth (m16n8k8),
-//             element by element; tf32: 19 steps of 8. Both 152 for 147: 97 % of what is multiplied counts.
+//   mapping   a block makes 256 pixels x 64 channels, a warp 64 x 64 (cuda/tensor_tile.cuh). B, the weight,
+//             is packed in the order in which lanes hold it (cuda/conv2d_stem_pack.cuh). A comes straight
+//             from the patch: lane 4g + t needs registers t and t + 4 of a step's 8 in rows g and g + 8, so
+//             it keeps where the windows of its 8 rows begin, reads two distances a step and adds.
+//   depth     bf16: 70 pairs in 9 steps, the 7 elements that are left in one of half the depth (m16n8k8),
+//             one by one; tf32: 19 steps of 8. Both have 152 slots for 147: 97 % of what is multiplied
+//             counts. The other 5 repeat elements at half their weight (stem::taken_in_turn).
 //   banks     windows of neighbouring pixels are stride * c elements apart: 3 words in bf16, so 8 x 4 lanes
 //             read 25 neighbouring words; 6 in tf32, where rows g and g + 8 of a tile are pixels 2g and 2g
 //             + 1, 12 words apart, and the lanes fill the 32 banks. Conflicts remain where a step passes
 //             from one kernel row to the next.
-//   traffic   x once from memory, 3 times from L2; the weight, 20 KB in bf16, once a block
+//   traffic   x once from memory, 3 times from L2; the weight, 19 KB in bf16, once a block
 //   issue     the loop of whole steps: 2.3 machine instructions an mma (nvcc 13.0, sm_80, 2026-11-25); an
-//             A100 affords 8, an H100 4. A PTX simulator counts 5.2 (bf16) and 4.4 (tf32) for the whole
-//             launch, 1.50 and 1.65 wavefronts of shared memory, 1.08 and 1.10 times those without
+//             A100 affords 8, an H100 4. A PTX simulator counts 4.4 (bf16) and 3.7 (tf32) for the whole
+//             launch, 1.24 and 1.25 wavefronts of shared memory, 1.11 and 1.13 times those without
 //             conflicts (four images of 112 x 112, 2026-11-25)
 //   weak spot a block copies, then multiplies: only the SM's other block overlaps. Rows of x that are not
-//             whole 16-byte chunks (224 pixels are) are copied element by element. Eleven products a result
-//             tile are few to pay for copies, bias and store.
-#include "cuda/conv2d_stem.cuh"
-#include "cuda/tensor_store.cuh"
+//             whole 16-byte chunks (224 pixels are) are copied element by element. Ten products a result
+//             tile are few to pay for copies and stores.
+#include "cuda/conv2d_stem_pack.cuh"
 
 namespace lucida::tensor {
 namespace {
@@ -32,25 +32,8 @@ struct StemForward {
   stem::ForwardPlan plan;
   const T* x;
   const unsigned char* packed;  // weights
-  const float* bias;            // or null
   Results<T> out;
 };
-
-// For every 64 output channels, as ForwardPlan says: rows of the weight in the window's order, zeros behind
-// them, and the distances. A thread writes one element of one row.
-template <class T>
-__global__ void pack_kernel(stem::ForwardPlan plan, int outputs, const T* weight, unsigned char* packed) {
-  const int i = int(blockIdx.x * blockDim.x + threadIdx.x), k = int(blockIdx.y), row = k % warp_columns;
-  if (i >= plan.weight_pitch / int(sizeof(T)))
-    return;
-  const int element = plan.window.element(i);
-  unsigned char* tile = packed + int64_t(k / warp_columns) * plan.packed_bytes;
-  T* to = reinterpret_cast<T*>(tile + row * plan.weight_pitch) + i;
-  *to = element >= 0 && k < outputs ? weight[int64_t(k) * plan.window.count() + element] : narrow<T>(0);
-  if (row == 0 && i < plan.depth)
-    reinterpret_cast<int*>(tile + plan.weight_bytes)[i] =
-        element >= 0 ? plan.window.distance(element) * int(sizeof(T)) : -1;
-}
 
 // The pixel of row i of a warp's 64.
 template <class T>
@@ -60,105 +43,90 @@ __device__ int pixel_of_row(int i) {
 
 template <class T>
 struct StemFragments {
-  SharedAt window[8];            // of rows 8i + lane / 4
-  const unsigned char* weights;  // of all 64 channels
-  const int* distances;          // in bytes, -1 behind the last
-  int pitch, b_lane;             // of the weights; where this lane's row of the first ldmatrix begins
+  SharedAt window[8];     // of rows 8i + lane / 4
+  const uint4* weights;   // this lane's first chunk
+  const int2* distances;  // of its two words; 4 further: the next step's
 
   __device__ StemFragments(const stem::ForwardPlan& plan, const unsigned char* memory)
-      : weights(memory),
-        distances(reinterpret_cast<const int*>(memory + plan.weight_bytes)),
-        pitch(plan.weight_pitch) {
-    const int lane = int(threadIdx.x) % 32, first = int(threadIdx.x) / 32 * warp_rows;
-    b_lane = (lane % 8 + lane / 16 * 8) * pitch + lane / 8 % 2 * 16;
+      : weights(reinterpret_cast<const uint4*>(memory) + threadIdx.x % 32),
+        distances(reinterpret_cast<const int2*>(memory + plan.weight_bytes) + threadIdx.x % 4) {
+    const int row = int(threadIdx.x) % 32 / 4, first = int(threadIdx.x) / 32 * warp_rows;
     const int* begin = reinterpret_cast<const int*>(memory + plan.packed_bytes) + first;
     const SharedAt patch = stem::shared_at(memory + plan.patch_at);
 #pragma unroll
-    for (int i = 0; i < 8; ++i) window[i] = patch + begin[pixel_of_row<T>(8 * i + lane / 4)];
+    for (int i = 0; i < 8; ++i) window[i] = patch + begin[pixel_of_row<T>(8 * i + row)];
   }
 
   __device__ void load(Fragment& f, int step) const {
-    const int* at = distances + (8 * step + int(threadIdx.x) % 4) * (4 / int(sizeof(T)));
-    load_a(f, at[0], at[16 / sizeof(T)]);
-    load_b(f, step);
-  }
-  __device__ void load_a(Fragment& f, int near, int far) const {
+    const int2 at = distances[4 * step];
+    const uint4* chunks = weights + step * (whole_step_words / 4);
 #pragma unroll
     for (int i = 0; i < 4; ++i)
 #pragma unroll
-      for (int q = 0; q < 4; ++q) f.a[i][q] = stem::load_word(window[2 * i + q % 2] + (q < 2 ? near : far));
-  }
-  __device__ void load_b(Fragment& f, int step) const {
+      for (int q = 0; q < 4; ++q) f.a[i][q] = stem::load_word(window[2 * i + q % 2] + (q < 2 ? at.x : at.y));
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      unsigned r[4];
-      ldmatrix_x4(r, weights + b_lane + j * 16 * pitch + step * 32);
-      f.b[2 * j][0] = r[0];
-      f.b[2 * j][1] = r[1];
-      f.b[2 * j + 1][0] = r[2];
-      f.b[2 * j + 1][1] = r[3];
+    for (int j = 0; j < 8; j += 2) {
+      const uint4 w = chunks[16 * j];
+      f.b[j][0] = w.x;
+      f.b[j][1] = w.y;
+      f.b[j + 1][0] = w.z;
+      f.b[j + 1][1] = w.w;
     }
   }
 };
 
-// The last steps, one at least, 8 elements each, read one by one. Elements that a window does not have are
-// 0, not something times the weight's 0: that something may be infinite.
-__device__ inline void multiply_tail(const StemFragments<Bf16>& from, int first, int steps,
+// The last steps, 8 elements each, read one by one.
+__device__ inline void multiply_tail(const StemFragments<Bf16>& from, int whole, int steps,
                                      Accumulators& sum) {
-  const int lane = int(threadIdx.x) % 32;
-  do {
-    const int low = from.distances[first + lane % 4 * 2], high = from.distances[first + lane % 4 * 2 + 1];
-    const unsigned there = (low < 0 ? 0 : 0xFFFFu) | (high < 0 ? 0 : 0xFFFF0000u);
-    unsigned a[4][2], b[2][4];
+  const uint4* chunks = from.weights + whole * (whole_step_words / 4);
+  for (int step = whole; step < whole + steps; ++step, chunks += tail_step_words / 4) {
+    const int2 at = from.distances[4 * step];
+    unsigned a[4][2];
 #pragma unroll
     for (int i = 0; i < 8; ++i)
-      a[i / 2][i % 2] =
-          stem::load_halves(from.window[i] + std::max(low, 0), from.window[i] + std::max(high, 0)) & there;
+      a[i / 2][i % 2] = stem::load_halves(from.window[i] + at.x, from.window[i] + at.y);
 #pragma unroll
-    for (int half = 0; half < 2; ++half)
-      ldmatrix_x4(b[half], from.weights + (32 * half + lane) * from.pitch + first * 2);
+    for (int half = 0; half < 2; ++half) {
+      const uint4 w = chunks[32 * half];
+      const unsigned b[4] = {w.x, w.y, w.z, w.w};
 #pragma unroll
-    for (int j = 0; j < 8; ++j)
+      for (int j = 0; j < 4; ++j)
 #pragma unroll
-      for (int i = 0; i < 4; ++i) mma_bf16_k8(sum.c[i][j], a[i], b[j / 4][j % 4]);
-    first += 8;
-  } while (--steps > 0);
+        for (int i = 0; i < 4; ++i) mma_bf16_k8(sum.c[i][4 * half + j], a[i], b[j]);
+    }
+  }
 }
-__device__ inline void multiply_tail(const StemFragments<float>& from, int first, int steps,
-                                     Accumulators& sum) {
-  do {
-    const int* at = from.distances + first + int(threadIdx.x) % 4;
-    Fragment f;
-    from.load_a(f, std::max(at[0], 0), std::max(at[4], 0));
+
+// The bias of a lane's columns.
+struct Bias {
+  float c[8][2];
+
+  template <class T>
+  __device__ static Bias of(const stem::ForwardPlan& plan, const unsigned char* memory) {
+    constexpr int fours = chunk<T> / 4;  // float4 to a chunk of results
+    Bias bias;
+    const float4* from = reinterpret_cast<const float4*>(memory + plan.bias_at) + threadIdx.x % 4 * fours;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float4 v = from[i / fours * 4 * fours + i % fours];
+      bias.c[2 * i][0] = v.x;
+      bias.c[2 * i][1] = v.y;
+      bias.c[2 * i + 1][0] = v.z;
+      bias.c[2 * i + 1][1] = v.w;
+    }
+    return bias;
+  }
+  __device__ void fill(Accumulators& sum) const {
 #pragma unroll
     for (int i = 0; i < 4; ++i)
 #pragma unroll
-      for (int q = 0; q < 4; ++q) f.a[i][q] = at[q < 2 ? 0 : 4] < 0 ? 0 : f.a[i][q];
-    from.load_b(f, first / 8);
-    multiply<float>(sum, f);
-    first += 8;
-  } while (--steps > 0);
-}
-
-// The bias of a lane's columns, or zeros.
-struct Bias {
-  float c[8][2] = {};
-
-  __device__ Bias(const float* bias, int column, int columns) {
-    column += int(threadIdx.x) % 4 * 2;
-    if (!bias)
-      return;
+      for (int j = 0; j < 8; ++j)
 #pragma unroll
-    for (int j = 0; j < 8; ++j)
-#pragma unroll
-      for (int e = 0; e < 2; ++e)
-        if (column + 8 * j + e < columns)
-          c[j][e] = bias[column + 8 * j + e];
+        for (int e = 0; e < 4; ++e) sum.c[i][j][e] = c[j][e % 2];
   }
 };
 
-// sum = bias + A B of all steps of pairs, an even number of them and at least 4; one is read while the one
-// before it is multiplied.
+// sum = bias + A B of all steps of pairs, at least 2; one is read while the one before it is multiplied.
 template <class T>
 __device__ void multiply_whole(const StemFragments<T>& from, int steps, const Bias& bias, Accumulators& sum) {
   Fragment even, odd;
@@ -175,14 +143,17 @@ __device__ void multiply_whole(const StemFragments<T>& from, int steps, const Bi
         mma_tf32(sum.c[i][j], even.a[i], even.b[j], c);
     }
   int step = 2;
-  do {
+  for (; step + 1 < steps; step += 2) {
     from.load(even, step);
     multiply<T>(sum, odd);
     from.load(odd, step + 1);
     multiply<T>(sum, even);
-    step += 2;
-  } while (step < steps);
+  }
+  if (step < steps)
+    from.load(even, step);
   multiply<T>(sum, odd);
+  if (step < steps)
+    multiply<T>(sum, even);
 }
 
 // Queues the copies of what a block multiplies.
@@ -197,36 +168,13 @@ __device__ void fetch(const StemForward<T>& s, int first, unsigned char* memory)
   const int first_row = stem::window_of(p, first).row,
             last = std::min(first + stem::forward_run, p.pixels) - 1;
   int* begin = reinterpret_cast<int*>(memory + s.plan.packed_bytes);
-  for (int i = int(threadIdx.x); i < stem::forward_run; i += stem_threads)
-    begin[i] = stem::offset_in_patch<T>(p, std::min(first + i, last), first_row);
+#pragma unroll
+  for (int i = 0; i < stem::forward_run; i += stem_threads) {
+    const int pixel = std::min(first + i + int(threadIdx.x), last);
+    begin[i + threadIdx.x] = stem::offset_in_patch<T>(p, pixel, first_row);
+  }
   stem::fetch_patch(p, s.x, first_row, last, reinterpret_cast<T*>(memory + s.plan.patch_at));
   cp_async_commit();
-}
-
-// Rows of y follow each other like pixels, so a lane goes from one to its next by an addition.
-template <class T>
-__device__ void store_pixels(unsigned char* staging, const Accumulators& sum, const Results<T>& y, int column,
-                             int pixel, int pixels) {
-  constexpr int chunks = warp_columns / chunk<T>, at_once = 32 / chunks;
-  const int lane = int(threadIdx.x) % 32, chunk_index = lane % chunks, left = pixels - pixel - lane / chunks;
-  stage<T>(staging, sum);
-  __syncwarp();
-  if (column + chunk_index * chunk<T> >= y.columns)
-    return;
-  // The staged row of this lane's m-th pixel is row(m) further than that of its first. Chunks are exchanged
-  // alike in rows 4 m apart.
-  const auto row = [](int m) { return sizeof(T) == 2 ? m * at_once : m / 8 * 16 + m % 8; };
-  int staged_at[4];
-#pragma unroll
-  for (int m = 0; m < 4; ++m)
-    staged_at[m] = staged<T>(row(m) + lane / chunks * (sizeof(T) == 2 ? 1 : 8), chunk_index);
-  const int64_t next = int64_t{at_once} * y.columns;
-  T* to = y.slot.data + int64_t(pixel + lane / chunks) * y.columns + column + chunk_index * chunk<T>;
-#pragma unroll
-  for (int m = 0; m < warp_rows / at_once; ++m, to += next)
-    if (m * at_once < left)
-      *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(
-          staging + staged_at[m % 4] + (row(m) - row(m % 4)) * warp_columns * int(sizeof(T)));
 }
 
 // whole: there are steps of pairs, so the compiler need not think of skipping them.
@@ -238,22 +186,19 @@ __global__ void __launch_bounds__(stem_threads, 2) stem_forward_kernel(const Ste
   cp_async_wait<0>();
   __syncthreads();
   const StemFragments<T> from(s.plan, memory);
+  const Bias bias = Bias::of<T>(s.plan, memory);
   Accumulators sum;
   if constexpr (whole)
-    multiply_whole(from, s.plan.whole_steps, Bias(s.bias, column, s.out.columns), sum);
+    multiply_whole(from, s.plan.whole_steps, bias, sum);
   else
-    start(sum, s.bias, column, s.out.columns);
-  multiply_tail(from, s.plan.whole_steps * 32 / int(sizeof(T)), s.plan.tail_steps, sum);
-  __syncthreads();  // results are laid where operands were
-  const int warp = int(threadIdx.x) / 32, pixel = first + warp * warp_rows, pixels = s.plan.patch.pixels;
-  unsigned char* staging = memory + warp * warp_rows * warp_columns * int(sizeof(T));
-  if (s.out.whole)
-    store_pixels(staging, sum, s.out, column, pixel, pixels);
-  else
-    store(staging, sum, s.out, column, [&](int i) {
-      const int at = pixel + pixel_of_row<T>(i);
-      return at < pixels ? int64_t{at} : int64_t{-1};
-    });
+    bias.fill(sum);
+  if constexpr (sizeof(T) == 2)
+    multiply_tail(from, s.plan.whole_steps, s.plan.tail_steps, sum);
+  const int pixel = first + int(threadIdx.x) / 32 * warp_rows;
+  store<T, chunk<T>>(sum, s.out, column, [&](int i) {
+    const int line = pixel + pixel_of_row<T>(i);
+    return line < s.plan.patch.pixels ? line : -1;
+  });
 }
 
 }  // namespace
@@ -261,17 +206,18 @@ __global__ void __launch_bounds__(stem_threads, 2) stem_forward_kernel(const Ste
 template <class T>
 void stem_forward(const Conv2dSizes& z, const T* x, const T* weight, const float* bias, T* y) {
   const int tiles = int(blocks_for(z.k, warp_columns));
-  StemForward<T> s{stem::forward_plan(z, dtype_of<T>), x, nullptr, bias, {{y, false}, z.k}};
+  StemForward<T> s{stem::forward_plan(z, dtype_of<T>), x, nullptr, {{y, false}, z.k}};
   s.plan.patch.by_chunks = s.plan.patch.by_chunks && aligned_for_packs(x);
   const Tensor packed = Tensor::empty({tiles, s.plan.packed_bytes / 4}, current_device());
   s.packed = reinterpret_cast<const unsigned char*>(packed.data());
-  const dim3 pack_blocks(unsigned(blocks_for(s.plan.weight_pitch, 128 * sizeof(T))),
-                         unsigned(tiles * warp_columns));
-  launch("conv2d stem pack weight", {pack_blocks, 128}, pack_kernel<T>, s.plan, z.k, weight,
-         reinterpret_cast<unsigned char*>(packed.data()));
+  const dim3 pack_blocks(unsigned(blocks_for(s.plan.packed_bytes / 4, 128)), unsigned(tiles));
+  launch("conv2d stem pack weight", {pack_blocks, 128}, pack_kernel<T>, s.plan, z.k, weight, bias,
+         reinterpret_cast<unsigned*>(packed.data()));
   const dim3 blocks(unsigned(blocks_for(z.pixels(), stem::forward_run)), unsigned(tiles));
-  launch("conv2d forward stem", {blocks, stem_threads, size_t(s.plan.shared_bytes)},
-         s.plan.whole_steps > 0 ? stem_forward_kernel<T, true> : stem_forward_kernel<T, false>, s);
+  auto* kernel = stem_forward_kernel<T, true>;
+  if constexpr (sizeof(T) == 2)
+    kernel = s.plan.whole_steps > 0 ? kernel : stem_forward_kernel<T, false>;
+  launch("conv2d forward stem", {blocks, stem_threads, size_t(s.plan.shared_bytes)}, kernel, s);
 }
 
 template void stem_forward<float>(const Conv2dSizes&, const float*, const float*, const float*, float*);

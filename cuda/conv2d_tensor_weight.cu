@@ -19,16 +19,14 @@ __global__ void __launch_bounds__(Block<Rows, Columns>::threads, Block<Rows, Col
   const int first = int(blockIdx.y) * share, end = std::min(first + share, p.pixels);
   WeightSource<T, B> source(p, windows, first_row, first_column, first, end);
   Accumulators sum;
-  start(sum, nullptr, 0, 0);
+  start<2>(sum, nullptr, 0, 0);
   run<T, B>(source, memory, (end - first + tile_depth<T> - 1) / tile_depth<T>, sum);
 
-  unsigned char* staging = memory + int(threadIdx.x) / 32 * staging_bytes;
   const int row = first_row + B::warp_row(), column = first_column + B::warp_column();
-  const int64_t split = int64_t(blockIdx.y) * p.rows;
-  const bool whole = !p.partial.slot;
-  store(staging, sum, whole ? p.out : p.partial, column, [&](int i) {
-    return row + i >= p.rows ? int64_t{-1} : whole ? row + i : split + row + i;
-  });
+  Results<float> out = p.partial.slot ? p.partial : p.out;
+  if (p.partial.slot)
+    out.slot.data += int64_t(blockIdx.y) * p.rows * p.columns;
+  store<float, 2>(sum, out, column, [&](int i) { return row + i < p.rows ? row + i : -1; });
 }
 
 template <class T, int Rows, int Columns>

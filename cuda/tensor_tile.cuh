@@ -11,7 +11,7 @@
 //   weak spot two blocks an SM (registers): 8 warps, latency is hidden by the pipeline, not by occupancy.
 //
 // A Source says what A and B are: fetch(stage) queues the copies of the next tile, load(fragment, stage,
-// step) reads one step, begin_group() is called before every `group` tiles.
+// step) reads one step, begin_group() is called before every `group` tiles, unless that is 0.
 #pragma once
 #include "cuda/conv2d_tensor.h"
 #include "cuda/mma.cuh"
@@ -45,8 +45,7 @@ struct Block {
                                 : Rows == Columns ? 4
                                                   : 3;  // what 8 warps an SM leave room for
   static constexpr int b_offset = Rows * tile_bytes, stage_bytes = (Rows + Columns) * tile_bytes;
-  // At the end each warp lays its 64 x 64 floats there.
-  static constexpr int shared_bytes = std::max(stages * stage_bytes, warps* warp_rows* warp_columns * 4);
+  static constexpr int shared_bytes = stages * stage_bytes;
 
   __device__ static int warp_row() { return int(threadIdx.x) / 32 / (Columns / warp_columns) * warp_rows; }
   __device__ static int warp_column() {
@@ -87,23 +86,26 @@ __device__ void run(Source& source, unsigned char* memory, int tiles, Accumulato
   int read = 0, write = (Block::stages - 1) * Block::stage_bytes;
   Fragment even, odd;
   source.load(even, memory, 0);
-  for (int t = 0; t < tiles;) {
-    source.begin_group();
-    for (const int end = std::min(t + Source::group, tiles); t < end; ++t) {
-      source.load(odd, memory + read, 1);
-      source.fetch(memory + write);
-      cp_async_commit();
-      multiply<T>(sum, even);
-      cp_async_wait<Block::stages - 2>();
-      __syncthreads();
-      write = read;
-      read = read == (Block::stages - 1) * Block::stage_bytes ? 0 : read + Block::stage_bytes;
-      source.load(even, memory + read, 0);
-      multiply<T>(sum, odd);
+  const auto next_tile = [&] {
+    source.load(odd, memory + read, 1);
+    source.fetch(memory + write);
+    cp_async_commit();
+    multiply<T>(sum, even);
+    cp_async_wait<Block::stages - 2>();
+    __syncthreads();
+    write = read;
+    read = read == (Block::stages - 1) * Block::stage_bytes ? 0 : read + Block::stage_bytes;
+    source.load(even, memory + read, 0);
+    multiply<T>(sum, odd);
+  };
+  if constexpr (Source::group == 0)
+    for (int t = 0; t < tiles; ++t) next_tile();
+  else
+    for (int t = 0; t < tiles;) {
+      source.begin_group();
+      for (const int end = std::min(t + Source::group, tiles); t < end; ++t) next_tile();
     }
-  }
-  cp_async_wait<0>();  // tiles beyond the last were asked for: nothing may land in what comes next
-  __syncthreads();
+  cp_async_wait<0>();  // tiles beyond the last were asked for; no copy outlives its block
 }
 
 }  // namespace lucida::tensor

@@ -144,6 +144,16 @@ def limits_of(text):
     return {name: (sign, float(value)) for name, sign, value in re.findall(r"(\S+?)(<=|>=)(\S+)", text)}
 
 
+def musts_of(case, counted):
+    """What the section must meet; where it is `like` another one, instructions and wavefronts of that one as well."""
+    must = limits_of(case["must"])
+    if case["like"]:
+        other = counted.get(case["like"], {})
+        for key in (f"{name}/{other['unit']}" for name in ("wi", "wf") if "unit" in other):
+            must[key] = ("<=", round(1.005 * other[key], 2))
+    return must
+
+
 def holds(value, limit):
     return value <= limit[1] if limit[0] == "<=" else value >= limit[1]
 
@@ -191,13 +201,13 @@ def cell(name, c, must, beat):
     return value + (f" ({', '.join(marks)})" if marks else "")
 
 
-def report(title, columns, rows, targets):
+def report(title, columns, rows, targets, counted):
     if not rows:
         return
     print(f"\n| {title} | " + " | ".join(columns) + " |")
     print("|" + "---|" * (len(columns) + 1))
     for name, c in rows:
-        must, beat = limits_of(targets[name]["must"]), limits_of(targets[name]["beat"])
+        must, beat = musts_of(targets[name], counted), limits_of(targets[name]["beat"])
         unit = c.get("unit", "")
         cells = [cell(n, c, must, beat) for n in columns]
         print(f"| {name}{', per ' + unit if unit else ''} | " + " | ".join(cells) + " |")
@@ -232,10 +242,10 @@ def main():
                 continue
             counted[name] = c
             missed += [f"{name}: {key} is {c.get(key, float('nan')):.3f}, must be {limit[0]} {limit[1]:g}"
-                       for key, limit in limits_of(targets[name]["must"]).items()
+                       for key, limit in musts_of(targets[name], counted).items()
                        if not holds(c.get(key, float("nan")), limit)]
-    report("products", ARITHMETIC, [(n, c) for n, c in counted.items() if "unit" in c], targets)
-    report("bandwidth", BANDWIDTH, [(n, c) for n, c in counted.items() if "unit" not in c], targets)
+    report("products", ARITHMETIC, [(n, c) for n, c in counted.items() if "unit" in c], targets, counted)
+    report("bandwidth", BANDWIDTH, [(n, c) for n, c in counted.items() if "unit" not in c], targets, counted)
     for name in absent:
         print(f"\nnot counted: {name} (it did not run, see above)")
     print(f"\n{len(counted)} passes counted, {len(missed)} must-meets missed" + "".join(f"\n    {m}" for m in missed))

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # One operation in Nsight Compute: `lucida op NAME` on inputs made here, forward and backward.
-#   make profile-kernel KERNEL=conv2d RUNG=4 SHAPE="x=16x64x56x56 weight=64x64x3x3" SET="pad=1" PASS="conv2d forward"
+#   make profile-kernel KERNEL=conv2d RUNG=4 SHAPE="x=16x64x56x56 weight=64x64x3x3" SET="pad=1" PASS="conv2d forward tensor"
 #   SHAPE   inputs and their sizes as files have them (N,C,H,W and O,I,H,W); a shape of ResNet-50 where left out
 #   SET     settings of the operation (lucida op --list)     PRECISION   f32, tf32 or bf16
 #   PASS    only kernels with this name, as launch() has it; else all
+#   REPEAT  run the operation so often (1): the first launch of a kernel is not the one to look at, if caches matter
 # Leaves build/profile/NAME.ncu-rep with every section and the source lines, and prints the summary.
 set -euo pipefail
 name=${KERNEL:-} program=${PROGRAM:-build/cuda/lucida} ncu=${NCU:-ncu} out=build/profile/${KERNEL:-}${RUNG:+_$RUNG}
@@ -38,6 +39,6 @@ output=$(ls "$folder/forward" | head -n 1)
 [ -e "$folder/forward/y.npy" ] && output=y.npy
 mkdir -p build/profile
 "$ncu" --force-overwrite --set full --import-source yes --export "$out" --nvtx ${PASS:+--nvtx-include "$PASS/"} \
-  "$program" op "${arguments[@]}" --grad "${output%.npy}=$folder/forward/$output" --out "$folder/backward"
+  "$program" op "${arguments[@]}" --grad "${output%.npy}=$folder/forward/$output" --repeat "${REPEAT:-1}" --out "$folder/backward"
 "$ncu" --import "$out.ncu-rep" --page details --print-summary per-kernel || true
 echo "profile: open $out.ncu-rep in ncu-ui; docs/profiling.md says what to look for"

@@ -32,11 +32,11 @@ readable() { c++filt | sed -E 's/\(anonymous namespace\):://g; s/\(bool\)0/false
 paste -d ' ' <(fields) <(fields | cut -d ' ' -f 3 | readable) | awk '
   function least(a, b) { return a < b ? a : b }
   function up(a, unit) { return int((a + unit - 1) / unit) * unit }
-  function occupancy(registers, smem, threads, arch,   warps, blocks) {
+  function resident(registers, smem, threads, arch,   warps, blocks) {  # warps on an SM
     warps = up(threads, 32) / 32
     blocks = least(32, int(64 / warps))
     blocks = least(blocks, int(int(65536 / up(registers * 32, 256) / 4) * 4 / warps))
-    return 100 * warps * least(blocks, int((arch == "sm_90" ? 233472 : 167936) / up(smem + 1024, 128))) / 64
+    return warps * least(blocks, int((arch == "sm_90" ? 233472 : 167936) / up(smem + 1024, 128)))
   }
   BEGIN {
     while ((getline line < "scripts/ptxas.bounds") > 0)
@@ -49,13 +49,15 @@ paste -d ' ' <(fields) <(fields | cut -d ' ' -f 3 | readable) | awk '
   }
   {
     value["registers"] = $4; value["stack"] = $6; value["spills"] = $7
-    printf form, $1, $2, $4, $5, $6, $7, $8 ? $8 : "-", $8 ? sprintf("%.0f %%", occupancy($4, $5, $8, $2)) : "-", $9
+    value["warps"] = $8 ? resident($4, $5, $8, $2) : 64
+    printf form, $1, $2, $4, $5, $6, $7, $8 ? $8 : "-", $8 ? sprintf("%.0f %%", value["warps"] / 0.64) : "-", $9
     rule = ""
     for (b = 1; b <= bounds; ++b) if ($1 ~ files[b] && $9 ~ kernels[b]) rule = limits[b]
     n = split(rule, limit)
     for (i = 1; i <= n; ++i)
-      if (split(limit[i], pair, "=") == 2 && value[pair[1]] > pair[2])
-        print "ptxas: " $9 " in " $1 " for " $2 ": " value[pair[1]] " " pair[1] ", " pair[2] " are allowed" > "/dev/stderr"
+      if (split(limit[i], pair, "=") == 2 && (pair[1] == "warps" ? value["warps"] < pair[2] : value[pair[1]] > pair[2]))
+        print "ptxas: " $9 " in " $1 " for " $2 ": " value[pair[1]] " " pair[1] ", " pair[2] \
+          (pair[1] == "warps" ? " are needed" : " are allowed") > "/dev/stderr"
   }' >"$table" 2>"$table.breaches"
 cat "$table.breaches" >&2
 echo "ptxas: $(($(wc -l <"$table") - 1)) kernels, each for sm_80 and sm_90 counted, in $table; $(wc -l <"$table.breaches") breaches of scripts/ptxas.bounds"

@@ -42,19 +42,19 @@ class Step:
         self.arithmetic = 0.0
         self.unknown = set()
 
-    def rate(self, name):
-        """What was counted for this pass in this precision; the floor where nothing was."""
+    def rate(self, name, layer=""):
+        """What was counted for this pass in this precision, of this layer if it was; the floor where nothing was."""
         if not self.rates:
             return None
         precisions = [self.precision] + (["f32"] if self.precision == "tf32" else [])
-        names = [f"{name} {p}{batch}" for p in precisions for batch in (", batch 16", "")] + [name]
+        names = [f"{name} {p}{batch}" for p in precisions for batch in ([layer] if layer else []) + [", batch 16", ""]] + [name]
         found = next((self.rates[n] for n in names if n in self.rates), None)
         if found is None:
             self.unknown.add(name)
         return found
 
-    def product(self, name, flops, size):
-        r, g = self.rate(name), self.gpu
+    def product(self, name, flops, size, layer=""):
+        r, g = self.rate(name, layer), self.gpu
         times = [flops / self.peak, size / g["hbm"]]
         if r:
             per_clock = g["sms"] * g["clock"]
@@ -83,8 +83,9 @@ def step(gpu, precision, batch, rates):
         out = size // stride
         x, y, w = batch * size * size * c, batch * out * out * k, k * c * kernel * kernel
         flops, kind = 2.0 * y * c * kernel * kernel, " 1x1" if kernel == 1 else ""
-        t.product("conv forward" + kind, flops, half * (x + w + y))
-        t.product("conv backward weight" + kind, flops, half * (x + y) + 4 * w)
+        layer = ", stem" if c == 3 else ""
+        t.product("conv forward" + kind, flops, half * (x + w + y), layer)
+        t.product("conv backward weight" + kind, flops, half * (x + y) + 4 * w, layer)
         if c > 3:
             t.product("conv backward data" + (" stride 2" if stride == 2 and kernel > 1 else kind), flops,
                       half * (x + w + y))

@@ -4,6 +4,8 @@
 //   mapping   forward: thread t adds entries t, t + 256, ... in double, thread 0 the 256 sums in order.
 //             backward: one thread an entry
 //   traffic   8 bytes an entry forward (12 with weights), 12 backward (16); 4 bytes a request of a lane
+//   roofline  a batch has some thousand logits: the launch is the cost
+//   weak spot forward: 256 threads, whatever the batch
 //   why it loses to the next rung: one of 108 SMs works, and its thread 0 alone at the end
 #include "cuda/element.cuh"
 #include "layers/losses/bce.h"

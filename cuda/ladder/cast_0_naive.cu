@@ -1,6 +1,9 @@
 // Changes of number format, rung 0: one thread an element.
 //   math      to nearest, ties to even: bf16 keeps 7 fraction bits, tf32 10
+//   mapping   thread i of the grid has element i
 //   traffic   4 bytes a lane on the f32 side, 2 on the bf16 side: 6 bytes an element, 8 for tf32
+//   roofline  memory
+//   weak spot requests of the bf16 side: 64 bytes
 //   why it loses to the next rung: a warp moves 64 or 128 bytes a request where 256 and 512 are possible
 #include "cuda/element.cuh"
 #include "layers/cast.h"

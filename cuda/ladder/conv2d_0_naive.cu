@@ -1,4 +1,5 @@
 // Conv2d, rung 0: one thread an output element, the formula of layers/conv2d.h as loops.
+//   math      three sums of products, layers/conv2d.h
 //   mapping   neighbouring threads have neighbouring channels of one pixel: of the two factors of each
 //             product one is the same for the whole warp, the other 32 consecutive weights. (forward copies
 //             the weight transposed first: as [o][r][s][c] it would cost 32 sectors a request instead of 4;

@@ -1,4 +1,5 @@
 // Conv2d, rung 1: implicit GEMM on tiles of 32 x 32 in shared memory.
+//   math      a product for each tap:  y += x[tap] w[tap]^T,  dx[tap] += dy w[tap],  dw[tap] += dy^T x[tap]
 //   mapping   a block of 32 x 8 threads makes 32 x 32 results, 4 a thread. forward and backward_data: pixels
 //             x channels, tap by tap, 32 channels of the sum at a time. backward_weight: output x input
 //             channels of one tap, 32 pixels of an image row at a time.

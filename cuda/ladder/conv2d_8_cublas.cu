@@ -5,6 +5,7 @@
 //   mapping   unfold: one thread an element of P; fold: one thread an element of dx, which gathers
 //   traffic   a 3x3 convolution writes and reads nine times x, and that is why it loses to a product which
 //             makes the patches on the fly (rung 3). P is made for as many images at once as fit into 64 MiB.
+//   roofline  memory for P of a 3x3, else the product (FMA, or tensor cores in tf32 and bf16)
 //   weak spot P of one image must fit into memory; dP is f32, also of bf16 tensors, so that sums are f32
 #include <algorithm>
 

@@ -1,9 +1,12 @@
 // Conv2d, rung 9: cuDNN, the yardstick of a whole convolution.  NHWC tensors and OHWI weights as they lie.
+//   math      the three passes of layers/conv2d.h; a bias lies in y before, where a kernel of ours wrote it
+//   mapping   cuDNN's own
 //   choice    every algorithm that gives the same bits in every run is timed once for each pass and shape;
 //             the fastest is kept with its workspace size. Not Winograd's and Fourier's: they compute
 //             something else than the sum of products, with other rounding, and spread a NaN over whole
 //             tiles.
 //   traffic   the algorithm's own; the workspace comes from our allocator for the length of a call
+//   roofline  arithmetic, memory for thin layers: what rungs 3 and 4 are measured against
 //   weak spot the first call of a shape takes as long as all algorithms together. For bf16 tensors cuDNN
 //             gives a bf16 gradient of the weight, which is widened afterwards: one rounding more than ours.
 #include <cudnn.h>

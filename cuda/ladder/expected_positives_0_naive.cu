@@ -2,6 +2,8 @@
 //   math      R = (sum of p / N - k)^2 / L^2,  dx = dloss * dR/dp * p (1 - p)
 //   mapping   forward: one thread. Backward: one thread an entry
 //   traffic   4 bytes an entry forward, 8 backward
+//   roofline  a batch has some thousand logits; one thread waits for each of them
+//   weak spot forward is not parallel at all
 //   why it loses to the next rung: one lane of one warp of the GPU works
 #include "cuda/element.cuh"
 #include "layers/losses/expected_positives.h"

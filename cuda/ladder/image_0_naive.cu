@@ -1,6 +1,9 @@
 // Bytes to normalised values, rung 0: one thread a value.
 //   math      layers/image.h
+//   mapping   thread i of the grid has value i of the result
 //   traffic   1 byte a lane in, 4 (bf16: 2) out: 32 and 128 bytes a request
+//   roofline  memory: 5 bytes (bf16: 3) a value
+//   weak spot a mirrored row is read backwards
 //   why it loses to the next rung: 32 bytes a request where 512 are possible, and two divisions of about ten
 //   instructions each for 5 bytes
 #include "cuda/element.cuh"

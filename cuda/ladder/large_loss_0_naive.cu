@@ -2,6 +2,8 @@
 //   math      u >= k-th largest  <=>  fewer than k entries have a larger u
 //   mapping   one thread an entry, after a kernel that writes u to memory
 //   traffic   each thread reads all of u: 4 count^2 bytes, all lanes of a warp the same address
+//   roofline  instructions: a load, a comparison and a sum for each pair, out of the L1 cache
+//   weak spot twice the batch takes four times as long
 //   why it loses to the next rung: O(count^2); 5120 logits are 26 million comparisons
 #include "cuda/element.cuh"
 #include "engine/memory.h"

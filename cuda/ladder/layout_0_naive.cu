@@ -1,6 +1,10 @@
 // Transposition, rung 0: one thread an element, in the order of the input.
+//   math      y[column][row] = x[row][column]
+//   mapping   thread i of the grid has element i of x
 //   traffic   reads of a warp are 128 consecutive bytes, its writes 32 columns apart: a sector of 32 bytes
 //             for 4
+//   roofline  memory
+//   weak spot the longer the columns, the farther apart lie the 32 writes of a request
 //   why it loses to the next rung: eight times the bytes it needs are written
 #include "cuda/element.cuh"
 #include "engine/layout.h"

@@ -1,10 +1,13 @@
 // Linear, rung 0: one thread an element of the result.
+//   math      y = x w^T + b,  dx = dy w,  dw = dy^T x
 //   mapping   neighbouring threads have neighbouring columns: of each product one factor is the same for the
 //             whole warp, the other 32 consecutive floats. (forward copies the weight transposed first: as
 //             [o][i] it would cost 32 sectors a request instead of 4; backward_weight copies dy: a thread
 //             then reads one factor of its products from consecutive addresses)
 //   traffic   32 + 128 bytes from L1 or L2 for the 32 FMAs of a warp; 5.0 instructions an FMA (PTX simulator,
 //             512 x 512 x 512; 2026-11-25)
+//   roofline  L2: 5 bytes an FMA where an A100 affords 1
+//   weak spot a weight gradient of few columns fills few SMs
 //   why it loses to the next rung: every value is fetched again for each of the 32 results that need it
 #include "cuda/ladder/transposed.cuh"
 #include "layers/linear.h"

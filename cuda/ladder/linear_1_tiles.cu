@@ -1,8 +1,10 @@
 // Linear, rung 1: tiles of 32 x 32 in shared memory.
+//   math      y = x w^T + b,  dx = dy w,  dw = dy^T x
 //   mapping   a block of 32 x 8 threads makes 32 x 32 results, 4 a thread; 32 k at a time go through shared
 //             memory (cuda/ladder/tile_32.cuh)
 //   traffic   1/4 byte of L2 an FMA: a twentieth of rung 0
 //   roofline  shared memory: 1.25 wavefronts an FMA where an A100 affords 0.5
+//   weak spot what does not fill 32: a batch of 16
 //   why it loses to the next rung: two shared values for one FMA; registers can keep more of them
 #include "cuda/column_sums.cuh"
 #include "cuda/ladder/tile_32.cuh"

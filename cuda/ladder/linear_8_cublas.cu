@@ -1,4 +1,8 @@
 // Linear, rung 8: cuBLAS, the yardstick.  y = x w^T + b,  dx = dy w,  dw = dy^T x,  db = dy's column sums.
+//   mapping   cuBLAS's own; a bias lies in y before, where a kernel of ours wrote it
+//   traffic   x and w as often as its tiles are wide; y once, twice more for the bias
+//   roofline  arithmetic for large products: what rungs 3 and 4 are measured against
+//   weak spot results are not promised to be the same bits in its next version
 #include "cuda/column_sums.cuh"
 #include "cuda/matmul_cublas.h"
 #include "cuda/spread_rows.cuh"

@@ -1,6 +1,9 @@
 // Optimizer steps, rung 0: one thread a parameter.
 //   math      engine/optimizer.h
+//   mapping   thread i of the grid has parameter i
 //   traffic   sgd reads g, w, m and writes w, m: 20 bytes a parameter; Adam 28. 4 bytes a request of a lane
+//   roofline  memory
+//   weak spot one parameter under way a thread: latency is hidden by other warps alone
 //   why it loses to the next rung: a warp moves 128 bytes a request where 512 are possible, and the sum of
 //             squares is finished by a single thread
 #include "cuda/element.cuh"

@@ -4,6 +4,8 @@
 //             that no two threads write one place
 //   traffic   3x3/2: each input is read 2.25 times forward, each dy and winner 9 times backward; 4 bytes a
 //             request of a lane
+//   roofline  L2, for taps that are read again; then memory
+//   weak spot backward: each thread searches up to 4 windows for the one that it won
 //   why it loses to the next rung: neighbours share taps and read them again, in requests of 128 bytes where
 //             512 are possible; backward of the average reads dy again for each pixel
 #include "cuda/element.cuh"

@@ -2,6 +2,8 @@
 //   math      count the labels of each kind, then weight(label, counts)
 //   mapping   one thread an entry
 //   traffic   4 (L + 1) bytes an entry, all but 8 from caches
+//   roofline  a batch has some thousand labels: the launch is the cost
+//   weak spot neighbouring threads read the same row at the same time
 //   why it loses to the next rung: a row is counted L times
 #include "cuda/element.cuh"
 #include "layers/losses/row_weights.h"

@@ -118,8 +118,9 @@ IndirectProduct forward_product(const Conv2dSizes& z, const ImageTaps& image, co
                                 const float* bias, float* y) {
   const TapGrid& grid = image.grid;
   const int64_t filter = int64_t{z.r} * z.s * z.c;
-  IndirectProduct product{z.pixels(), z.k, grid.count(), image.depth, bias, false, false, {}, {}};
+  IndirectProduct product{z.pixels(), z.k, grid.count(), image.depth, bias, false, false, false, {}, {}};
   product.past_caches = leaves_caches(y, product.rows, z.k);
+  product.in_order = grid.in_order();
   product.addresses = [z, &grid, y](int64_t first, int64_t count, int64_t stride, const float** a,
                                     float** c) {
     grid.addresses(first, count, stride, a);
@@ -188,7 +189,8 @@ void backward_phase(const Phase& phase, const float* dy, const float* weight) {
     return clear_phase(phase);
   const int64_t filter = int64_t{z.r} * z.s * z.c;
   IndirectProduct product{phase.pixels(),      z.c,   grid.count(), z.k, nullptr,
-                          phase.dx.accumulate, false, {},           {}};
+                          phase.dx.accumulate, false, false,        {},  {}};
+  product.in_order = grid.in_order();
   product.past_caches = leaves_caches(phase.dx.data, product.rows, z.c);
   product.addresses = [&](int64_t first, int64_t count, int64_t stride, const float** a, float** c) {
     grid.addresses(first, count, stride, a);

@@ -76,11 +76,6 @@ Plan plan_for(int64_t channels, int64_t columns, int64_t pixels) {
   return plan;
 }
 
-// Does the next pixel of the grid always read the next pixel of the image?
-bool in_order(const TapGrid& g) {
-  return g.count() == 1 && g.scale == 1 && g.rows == g.height && g.columns == g.width;
-}
-
 // Pixels by address: x[tap * table + p] and dy[p].
 struct Block {
   int pixels = 0;
@@ -195,7 +190,7 @@ struct Task {
       f = {packed_dy, packed_tile, tile_rows, nullptr, 0};
     }
     ahead.spread(Ahead::runs(block.pixels) * tiles() * (last_panel - first_panel));
-    const bool direct = in_order(image.grid) && columns == tile_width;  // packed as it lies
+    const bool direct = image.grid.in_order() && columns == tile_width;  // packed as it lies
     for (int64_t i = first_panel; i < last_panel; ++i) {
       const Panel panel = panel_at(i);
       if (direct) {

@@ -45,9 +45,21 @@ class Ahead {
     wait_ = runs - (left_ + lines_of_run_ - 1) / lines_of_run_;
   }
 
-  // Nothing to fetch in this many runs? The caller may do with one fetch() for all of them.
+  // What is done besides: `rows` rows of the next panel are copied from row[p] + offset to behind one another,
+  // within so many runs.
+  void copy(const float* const* row, int64_t offset, int rows, float* to, int64_t runs) {
+    copied_ = row;
+    last_copied_ = row + rows - 1;
+    copied_offset_ = offset;
+    copies_left_ = rows;
+    copies_of_run_ = int((rows + runs - 1) / runs);
+    copy_ = to;
+  }
+  void copy_rest() { copy_rows(copies_left_); }
+
+  // Nothing to do in this many runs? The caller may do with one fetch() for all of them.
   bool skip(int64_t runs) {
-    if (left_ > 0 && wait_ < runs)
+    if ((left_ > 0 && wait_ < runs) || copies_left_ > 0)
       return false;
     wait_ -= runs - 1;
     return true;
@@ -56,10 +68,25 @@ class Ahead {
   void fetch() {
     if (wait_-- <= 0)
       fetch(std::min(lines_of_run_, left_));
+    if (copies_left_ > 0)
+      copy_rows(std::min(copies_of_run_, copies_left_));
   }
   void fetch_all() { fetch(left_); }
 
  private:
+  // Rows of x may lie further apart than the hardware's prefetcher follows.
+  [[gnu::always_inline]] void copy_rows(int rows) {
+    using namespace simd;
+    copies_left_ -= rows;
+    for (; rows > 0; --rows, ++copied_, copy_ += tile_width) {
+      const float* const from = *copied_ + copied_offset_;
+      const float* const soon = *std::min(copied_ + 2, last_copied_) + copied_offset_;
+      for (int i = 0; i < tile_width; i += RowParts::line) __builtin_prefetch(soon + i);
+      unrolled<tile_vectors>([&](auto v) __attribute__((always_inline)) {
+        store(copy_ + v * lanes, load(from + v * lanes));
+      });
+    }
+  }
   void fetch(int64_t lines) {
     left_ -= lines;
     for (; lines > 0; --lines) {
@@ -78,6 +105,11 @@ class Ahead {
 
   RowParts part_, second_;
   int64_t offset_, left_, lines_of_run_ = 0, wait_ = 0;
+  const float* const* copied_ = nullptr;
+  const float* const* last_copied_ = nullptr;
+  int64_t copied_offset_ = 0;
+  int copies_left_ = 0, copies_of_run_ = 0;
+  float* copy_ = nullptr;
 };
 
 struct WeightTile {

@@ -97,19 +97,20 @@ struct Factors {
 };
 
 // A panel with fewer columns than the kernel's vectors hold.
-void multiply_partial(MultiplyWeightTile kernel, WeightTile tile, int rows, const Panel& panel,
+void multiply_partial(MultiplyWeightTiles kernel, const WeightTile& all, int rows, const Panel& panel,
                       Ahead& ahead) {
   alignas(64) float product[tile_rows * tile_width];
-  WeightTile whole = tile;
-  whole.dw = product;
-  whole.dw_step = panel.width;
-  whole.add = false;
-  kernel(whole, ahead);
-  for (int r = 0; r < rows; ++r)
-    for (int i = 0; i < panel.count; ++i) {
-      float& to = tile.dw[r * tile.dw_step + i];
-      to = product[r * panel.width + i] + (tile.add ? to : 0.0f);
-    }
+  WeightTile one = all;
+  one.tiles = 1;
+  one.dw = product;
+  one.dw_step = panel.width;
+  one.add = false;
+  float* to = all.dw;
+  for (int t = 0; t < all.tiles; ++t, one.dy += all.dy_tile) {
+    kernel(one, ahead);
+    for (int r = 0; r < rows; ++r, to += all.dw_step)
+      for (int i = 0; i < panel.count; ++i) to[i] = product[r * panel.width + i] + (all.add ? to[i] : 0.0f);
+  }
 }
 
 // One rectangle of dw over one share of the pixels.
@@ -171,22 +172,22 @@ struct Task {
 
   // All tiles of one panel: adds a block's pixels to dw.
   void multiply_panel(const Panel& panel, int pixels, const Factors& f, bool add, Ahead& ahead) const {
-    for (int t = 0; t < tiles(); ++t) {
-      const int o = first_channel + t * tile_rows, rows = std::min(tile_rows, last_channel - o);
-      const WeightTile tile{f.dy + t * f.dy_tile,
-                            f.dy_step,
-                            f.x,
-                            f.x_step,
-                            pixels,
-                            dw + int64_t{o} * columns + panel.column,
-                            columns,
-                            add};
-      const MultiplyWeightTile kernel = weight_tile_kernel(rows, panel.width / simd::lanes);
+    const int whole = (last_channel - first_channel) / tile_rows,
+              rest = last_channel - first_channel - whole * tile_rows;
+    const auto multiply_rows = [&](int first_tile, int count, int rows) {
+      float* const to = dw + int64_t{first_channel + first_tile * tile_rows} * columns + panel.column;
+      const float* const from = f.dy + first_tile * f.dy_tile;
+      const WeightTile tiles{from, f.dy_step, f.x, f.x_step, pixels, to, columns, add, count, f.dy_tile};
+      const MultiplyWeightTiles kernel = weight_tile_kernel(rows, panel.width / simd::lanes);
       if (panel.count == panel.width)
-        kernel(tile, ahead);
+        kernel(tiles, ahead);
       else
-        multiply_partial(kernel, tile, rows, panel, ahead);
-    }
+        multiply_partial(kernel, tiles, rows, panel, ahead);
+    };
+    if (whole > 0)
+      multiply_rows(0, whole, tile_rows);
+    if (rest > 0)
+      multiply_rows(whole, 1, rest);
   }
 
   // Has the next panel copied while the tiles of one panel are multiplied; false if they cannot: they copy

@@ -112,8 +112,9 @@ class Ahead {
   float* copy_ = nullptr;
 };
 
+// Tiles that lie below one another: one call of the kernel for all of them saves 40 clocks a tile.
 struct WeightTile {
-  const float* dy;  // of the tile's first row
+  const float* dy;  // of the first tile's first row
   int64_t dy_step;  // floats from one pixel to the next
   const float* x;
   int64_t x_step;
@@ -121,6 +122,8 @@ struct WeightTile {
   float* dw;
   int64_t dw_step;  // floats from one row to the next
   bool add;         // to dw; else it is overwritten
+  int tiles = 1;
+  int64_t dy_tile = 0;  // floats from one tile's dy to the next
 };
 
 template <int Rows, int Vectors>
@@ -135,14 +138,11 @@ template <int Rows, int Vectors>
   });
 }
 
+// sum += all pixels of a tile.
 template <int Rows, int Vectors>
-[[gnu::noinline]] void multiply_weight_tile(const WeightTile& t, Ahead& ahead) {
-  using namespace simd;
-  const auto dw = [&](int r, int v) { return t.dw + r * t.dw_step + v * lanes; };
-  for (int r = 0; r < Rows; ++r)
-    for (int v = 0; v < Vectors; ++v) __builtin_prefetch(dw(r, v), 1, 3);
-  Vec sum[Rows][Vectors] = {};
-  const float *dy = t.dy, *x = t.x;
+[[gnu::always_inline]] inline void add_pixels(simd::Vec (&sum)[Rows][Vectors], const WeightTile& t,
+                                              const float* dy, Ahead& ahead) {
+  const float* x = t.x;
   const int64_t dy_step = t.dy_step, x_step = t.x_step;
   const int run = ahead.skip(Ahead::runs(t.pixels)) ? t.pixels : Ahead::run_pixels;
   for (int left = t.pixels; left > 0; left -= run) {
@@ -151,18 +151,31 @@ template <int Rows, int Vectors>
 #pragma GCC unroll 4
     for (int p = 0; p < pixels; ++p, dy += dy_step, x += x_step) add_pixel<Rows, Vectors>(sum, dy, x);
   }
-  if (t.add)
-    unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { sum[r][v] += load(dw(r, v)); }); });
-  unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { store(dw(r, v), sum[r][v]); }); });
 }
 
-using MultiplyWeightTile = void (*)(const WeightTile&, Ahead&);
+template <int Rows, int Vectors>
+[[gnu::noinline]] void multiply_weight_tiles(const WeightTile& t, Ahead& ahead) {
+  using namespace simd;
+  float* to = t.dw;
+  for (int i = 0; i < t.tiles; ++i, to += Rows * t.dw_step) {
+    const auto dw = [&](int r, int v) { return to + r * t.dw_step + v * lanes; };
+    for (int r = 0; r < Rows; ++r)
+      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(dw(r, v), 1, 3);
+    Vec sum[Rows][Vectors] = {};
+    add_pixels(sum, t, t.dy + i * t.dy_tile, ahead);
+    if (t.add)
+      unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { sum[r][v] += load(dw(r, v)); }); });
+    unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { store(dw(r, v), sum[r][v]); }); });
+  }
+}
 
-// The kernel for a tile of 1 ... tile_rows rows and 1 ... tile_vectors vectors.
-inline MultiplyWeightTile weight_tile_kernel(int rows, int vectors) {
+using MultiplyWeightTiles = void (*)(const WeightTile&, Ahead&);
+
+// The kernel for tiles of 1 ... tile_rows rows and 1 ... tile_vectors vectors.
+inline MultiplyWeightTiles weight_tile_kernel(int rows, int vectors) {
   static constexpr auto table = []<int... I>(std::integer_sequence<int, I...>) {
-    return std::array<MultiplyWeightTile, sizeof...(I)>{
-        multiply_weight_tile<I / tile_vectors + 1, I % tile_vectors + 1>...};
+    return std::array<MultiplyWeightTiles, sizeof...(I)>{
+        multiply_weight_tiles<I / tile_vectors + 1, I % tile_vectors + 1>...};
   }
   (std::make_integer_sequence<int, tile_rows * tile_vectors>{});
   return table[size_t((rows - 1) * tile_vectors + vectors - 1)];

@@ -32,6 +32,8 @@ struct TapGrid {
   std::vector<float> zeros;  // what a tap outside the image reads
 
   int count() const { return int(taps.size()); }
+  // Does the next pixel of the grid always read the next pixel of the image?
+  bool in_order() const { return count() == 1 && scale == 1 && rows == height && columns == width; }
   int64_t image_offset(int64_t n, int h, int w) const { return ((n * height + h) * width + w) * channels; }
 
   // address[t * stride + p] for the grid pixels first + p, p < count.
@@ -62,10 +64,15 @@ struct TapGrid {
       std::fill(address, address + run, zeros.data());
       return;
     }
-    int w = j * scale + tap.column;
-    const float* at = image + image_offset(n, h, w);
-    for (int p = 0; p < run; ++p, w += scale, at += int64_t{scale} * channels)
-      address[p] = w >= 0 && w < width ? at : zeros.data();
+    // The pixels first <= p < last lie inside the image: column 0 <= w + p * scale < width.
+    const int w = j * scale + tap.column;
+    const int last = std::clamp(width > w ? (width - w + scale - 1) / scale : 0, 0, run),
+              first = std::min(w < 0 ? (scale - 1 - w) / scale : 0, last);
+    const float* const at = image + image_offset(n, h, w);
+    const int64_t next = int64_t{scale} * channels;
+    std::fill(address, address + first, zeros.data());
+    for (int p = first; p < last; ++p) address[p] = at + p * next;
+    std::fill(address + last, address + run, zeros.data());
   }
 };
 

@@ -45,9 +45,21 @@ class Ahead {
     wait_ = runs - (left_ + lines_of_run_ - 1) / lines_of_run_;
   }
 
-  // Nothing to fetch in this many runs? The caller may do with one fetch() for all of them.
+  // What is done besides: `rows` rows of the next panel are copied from row[p] + offset to behind one another,
+  // within so many runs.
+  void copy(const float* const* row, int64_t offset, int rows, float* to, int64_t runs) {
+    copied_ = row;
+    last_copied_ = row + rows - 1;
+    copied_offset_ = offset;
+    copies_left_ = rows;
+    copies_of_run_ = int((rows + runs - 1) / runs);
+    copy_ = to;
+  }
+  void copy_rest() { copy_rows(copies_left_); }
+
+  // Nothing to do in this many runs? The caller may do with one fetch() for all of them.
   bool skip(int64_t runs) {
-    if (left_ > 0 && wait_ < runs)
+    if ((left_ > 0 && wait_ < runs) || copies_left_ > 0)
       return false;
     wait_ -= runs - 1;
     return true;
@@ -56,10 +68,25 @@ class Ahead {
   void fetch() {
     if (wait_-- <= 0)
       fetch(std::min(lines_of_run_, left_));
+    if (copies_left_ > 0)
+      copy_rows(std::min(copies_of_run_, copies_left_));
   }
   void fetch_all() { fetch(left_); }
 
  private:
+  // Rows of x may lie further apart than the hardware's prefetcher follows.
+  [[gnu::always_inline]] void copy_rows(int rows) {
+    using namespace simd;
+    copies_left_ -= rows;
+    for (; rows > 0; --rows, ++copied_, copy_ += tile_width) {
+      const float* const from = *copied_ + copied_offset_;
+      const float* const soon = *std::min(copied_ + 2, last_copied_) + copied_offset_;
+      for (int i = 0; i < tile_width; i += RowParts::line) __builtin_prefetch(soon + i);
+      unrolled<tile_vectors>([&](auto v) __attribute__((always_inline)) {
+        store(copy_ + v * lanes, load(from + v * lanes));
+      });
+    }
+  }
   void fetch(int64_t lines) {
     left_ -= lines;
     for (; lines > 0; --lines) {
@@ -78,10 +105,16 @@ class Ahead {
 
   RowParts part_, second_;
   int64_t offset_, left_, lines_of_run_ = 0, wait_ = 0;
+  const float* const* copied_ = nullptr;
+  const float* const* last_copied_ = nullptr;
+  int64_t copied_offset_ = 0;
+  int copies_left_ = 0, copies_of_run_ = 0;
+  float* copy_ = nullptr;
 };
 
+// Tiles that lie below one another: one call of the kernel for all of them saves 40 clocks a tile.
 struct WeightTile {
-  const float* dy;  // of the tile's first row
+  const float* dy;  // of the first tile's first row
   int64_t dy_step;  // floats from one pixel to the next
   const float* x;
   int64_t x_step;
@@ -89,6 +122,8 @@ struct WeightTile {
   float* dw;
   int64_t dw_step;  // floats from one row to the next
   bool add;         // to dw; else it is overwritten
+  int tiles = 1;
+  int64_t dy_tile = 0;  // floats from one tile's dy to the next
 };
 
 template <int Rows, int Vectors>
@@ -103,14 +138,11 @@ template <int Rows, int Vectors>
   });
 }
 
+// sum += all pixels of a tile.
 template <int Rows, int Vectors>
-[[gnu::noinline]] void multiply_weight_tile(const WeightTile& t, Ahead& ahead) {
-  using namespace simd;
-  const auto dw = [&](int r, int v) { return t.dw + r * t.dw_step + v * lanes; };
-  for (int r = 0; r < Rows; ++r)
-    for (int v = 0; v < Vectors; ++v) __builtin_prefetch(dw(r, v), 1, 3);
-  Vec sum[Rows][Vectors] = {};
-  const float *dy = t.dy, *x = t.x;
+[[gnu::always_inline]] inline void add_pixels(simd::Vec (&sum)[Rows][Vectors], const WeightTile& t,
+                                              const float* dy, Ahead& ahead) {
+  const float* x = t.x;
   const int64_t dy_step = t.dy_step, x_step = t.x_step;
   const int run = ahead.skip(Ahead::runs(t.pixels)) ? t.pixels : Ahead::run_pixels;
   for (int left = t.pixels; left > 0; left -= run) {
@@ -119,18 +151,31 @@ template <int Rows, int Vectors>
 #pragma GCC unroll 4
     for (int p = 0; p < pixels; ++p, dy += dy_step, x += x_step) add_pixel<Rows, Vectors>(sum, dy, x);
   }
-  if (t.add)
-    unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { sum[r][v] += load(dw(r, v)); }); });
-  unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { store(dw(r, v), sum[r][v]); }); });
 }
 
-using MultiplyWeightTile = void (*)(const WeightTile&, Ahead&);
+template <int Rows, int Vectors>
+[[gnu::noinline]] void multiply_weight_tiles(const WeightTile& t, Ahead& ahead) {
+  using namespace simd;
+  float* to = t.dw;
+  for (int i = 0; i < t.tiles; ++i, to += Rows * t.dw_step) {
+    const auto dw = [&](int r, int v) { return to + r * t.dw_step + v * lanes; };
+    for (int r = 0; r < Rows; ++r)
+      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(dw(r, v), 1, 3);
+    Vec sum[Rows][Vectors] = {};
+    add_pixels(sum, t, t.dy + i * t.dy_tile, ahead);
+    if (t.add)
+      unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { sum[r][v] += load(dw(r, v)); }); });
+    unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { store(dw(r, v), sum[r][v]); }); });
+  }
+}
 
-// The kernel for a tile of 1 ... tile_rows rows and 1 ... tile_vectors vectors.
-inline MultiplyWeightTile weight_tile_kernel(int rows, int vectors) {
+using MultiplyWeightTiles = void (*)(const WeightTile&, Ahead&);
+
+// The kernel for tiles of 1 ... tile_rows rows and 1 ... tile_vectors vectors.
+inline MultiplyWeightTiles weight_tile_kernel(int rows, int vectors) {
   static constexpr auto table = []<int... I>(std::integer_sequence<int, I...>) {
-    return std::array<MultiplyWeightTile, sizeof...(I)>{
-        multiply_weight_tile<I / tile_vectors + 1, I % tile_vectors + 1>...};
+    return std::array<MultiplyWeightTiles, sizeof...(I)>{
+        multiply_weight_tiles<I / tile_vectors + 1, I % tile_vectors + 1>...};
   }
   (std::make_integer_sequence<int, tile_rows * tile_vectors>{});
   return table[size_t((rows - 1) * tile_vectors + vectors - 1)];

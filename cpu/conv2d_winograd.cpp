@@ -103,22 +103,10 @@ constexpr float zero_row[tile_width] = {};
 // m(p) = (or +=) v(p) u(p) for all p, at `column` of m.
 void multiply(const Matrices& v, const Matrices& u, const Matrices& m, int column, const Rows& rows,
               bool add) {
-  const float* zeros[tile_rows];
-  std::fill_n(zeros, tile_rows, zero_row);
-  const MultiplyTile kernel = tile_kernel(tile_rows, u.row / simd::lanes);
+  const MultiplyTiles kernel = tile_kernel(tile_rows, u.row / simd::lanes);
   for (int p = 0; p < products; ++p) {
     const Segment segment{0, int(p * v.next()), int(u.rows)};
-    const int64_t at = p * m.next() + column;
-    for (int64_t t = 0; t < rows.count; t += tile_rows)
-      kernel({rows.v + t,
-              0,
-              1,
-              {&segment, 1},
-              u.at(p, 0),
-              add ? rows.m + t : zeros,
-              add ? at : 0,
-              rows.m + t,
-              at});
+    kernel({rows.v, 0, rows.count, {&segment, 1}, u.at(p, 0), zero_row, rows.m, p * m.next() + column, add});
   }
 }
 

@@ -1,4 +1,5 @@
-// The direct kernels of cpu/conv2d.cpp and cpu/conv2d_prepared.cpp, rung 1, for rungs that compute only some convolutions another way.
+// The direct kernels of cpu/conv2d.cpp and cpu/conv2d_prepared.cpp, rung 1, for rungs that compute only some
+// convolutions another way.
 #pragma once
 #include "layers/conv2d.h"
 

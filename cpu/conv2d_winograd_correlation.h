@@ -12,8 +12,8 @@ struct Blocking {
 };
 inline constexpr Blocking wide{8 * tile_rows, 128}, tall{12 * tile_rows, 64};
 
-// result[n,i,j,:] = bias + added[n,i,j,:] + sum over r,s  x[n, i - pad + r, j - pad + s, :] U(r,s), then relu;
-// pad = -image.origin.
+// result[n,i,j,:] = bias + added[n,i,j,:] + sum over r,s  x[n, i - pad + r, j - pad + s, :] U(r,s), then
+// relu; pad = -image.origin.
 struct Correlation {
   Tiles tiles;
   Plane<const float> image;

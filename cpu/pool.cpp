@@ -1,15 +1,15 @@
 // Max pooling and global average, channels in vectors, one row a task.
 //
-//     forward, for each vector of channels of an output pixel     backward, for each input pixel
+//     forward, for each vector of channels of y               backward, for each pixel of dx
 //
-//       x   o---o---o   the window's 9 pixels, one load each      i , j  o---o   the 4 windows that hold the
-//           o---o---o   best and its place stay in registers             |   |   pixel: dy is added where the
-//           o---o---o   y and winner are written once                    o---o   winner's place is the pixel's
+//     x   o---o---o   the window's 9 pixels, one load each    o---o   the 4 windows that hold the pixel:
+//         o---o---o   best and its place in registers         |   |   dy is added where the winner's place
+//         o---o---o   y and winner written once               o---o   is the pixel's
 //
-// Backward gathers instead of scattering, so no two threads write one place. Both wait for memory: ResNet-50's
-// x of 49 MiB (batch 16 at 224) comes in once, 9 loads an output notwithstanding, and dx goes out once. With best
-// and which in memory instead of registers forward took 14 to 27 ms, now 1.7 to 7.6 (2 threads of a busy Xeon
-// with AVX-512, in turn, 2026-11-25).
+// Backward gathers instead of scattering, so no two threads write one place. Both wait for memory:
+// ResNet-50's x of 49 MiB (batch 16 at 224) comes in once, in spite of 9 loads an output, and dx goes out
+// once. With best and place in memory instead of registers forward took 14 to 27 ms instead of 1.7 to 7.6
+// (2 threads of a busy Xeon with AVX-512, in turn, 2026-11-25).
 #include "layers/pool.h"
 
 #include <algorithm>

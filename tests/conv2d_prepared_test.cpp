@@ -17,8 +17,9 @@ struct Case {
   bool bias, skip, relu;
 };
 
-// Partial tiles in rows and columns, several chunks of depth, taps, strides, dilation, few channels. Winograd takes
-// the last four: whole and cut tiles, several blocks, channels that end within a vector or a chunk, no padding.
+// Partial tiles in rows and columns, several chunks of depth, taps, strides, dilation, few channels. Winograd
+// takes the last four: whole and cut tiles, several blocks, channels that end within a vector or a chunk, no
+// padding.
 const std::vector<Case> cases = {
     {{1, 5, 7, 3, 5, 3, 3, 1, 1, 1}, true, true, true},
     {{2, 9, 8, 3, 64, 7, 7, 2, 3, 1}, true, false, true},

@@ -1,11 +1,11 @@
 // oneDNN's convolutions as a yardstick, linked by `make ONEDNN=1` (Debian's libdnnl-dev); see
 // train/bench_library.h.
 //
-//     its own layouts    format_tag::any for all operands: activations blocked by 16 channels, weights packed for it
+//     its own layouts    format_tag::any for all operands: activations blocked by 16 channels, weights packed
 //     channels last      activations as Lucida has them, weights packed
 //
-// each as a direct convolution and by Winograd where oneDNN has it. Reorders are not counted: operands lie ready,
-// which a program that uses oneDNN reaches at best.
+// each as a direct convolution and by Winograd where oneDNN has it. Reorders are not counted: operands lie
+// ready, which a program that uses oneDNN reaches at best.
 #include <omp.h>
 
 #include <map>

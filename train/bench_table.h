@@ -3,8 +3,8 @@
 // The yardsticks. cpu: the multiply-add peak and the bandwidth that the host measures itself (train/bench.h).
 // GPU: the roofline of its data sheet. A call that makes F operations and has to move B bytes takes at least
 //     floor = max(F / peak of the precision, B / bandwidth),      share = floor / measured time
-// and, where the same call was measured with a library too - a rung that runs on request, or one that is linked
-// for the comparison (train/bench_library.h) - of_library = the library's time / its time.
+// and, where the same call was measured with a library too - a rung that runs on request, or one that is
+// linked for the comparison (train/bench_library.h) - of_library = the library's time / its time.
 #pragma once
 #include <functional>
 #include <map>

@@ -19,6 +19,7 @@
 # ARCH=native        the processor the binary is for: native, x86-64-v3, x86-64-v4, armv8-a, ...
 # SANITIZE=address   or thread, undefined, address,undefined: another build folder, for `make test`
 # CUDA=1             or 0: whether build/lucida is the CUDA build; 1 where nvcc and a GPU are found
+# ONEDNN=1           a build whose `lucida bench layers --onednn` compares with oneDNN (libdnnl-dev)
 # CXX=g++ JOBS=N     compiler and parallel jobs
 
 ARCH     ?= native
@@ -34,9 +35,14 @@ FLAGS     = -std=c++20 $(OPTIMISE) -g1 -march=$(ARCH) -fopenmp $(WARNINGS) -MMD 
             $(CXXFLAGS)
 LDLIBS   := -lz -lpugixml -lpthread
 
+# A yardstick of the benchmark, in a program of its own so that no other has to load the library.
+ONEDNN   ?= 0
+ONEDNN_CPP := train/bench_onednn.cpp
+HAS_ONEDNN  = echo '\#include <oneapi/dnnl/dnnl.hpp>' | $(CXX) -E -x c++ - >/dev/null 2>&1
+
 KERNELS  := $(wildcard cuda/*.cu cuda/losses/*.cu cuda/ladder/*.cu)
 LIBRARY  := $(wildcard engine/*.cpp layers/*.cpp layers/losses/*.cpp cpu/*.cpp cpu/losses/*.cpp cpu/ladder/*.cpp \
-              models/*.cpp datasets/*.cpp cuda/*.cpp) $(filter-out train/main.cpp,$(wildcard train/*.cpp))
+              models/*.cpp datasets/*.cpp cuda/*.cpp) $(filter-out train/main.cpp $(ONEDNN_CPP),$(wildcard train/*.cpp))
 TESTS    := $(wildcard tests/*.cpp)
 objects   = $(patsubst %.cpp,$(B)/%.o,$(1))
 # Device kernels run emulated (g++, cuda/emulate.h) except for what calls NVIDIA's libraries (NAME_cublas, NAME_cudnn).
@@ -56,12 +62,12 @@ CUDA_LIBS  = -L$(CUDA_HOME)/lib64 -lcudart $(if $(CUBLAS),-lcublas) $(if $(CUDNN
 NVKERNELS := $(filter-out $(if $(CUBLAS),,%_cublas.cu) $(if $(CUDNN),,%_cudnn.cu),$(KERNELS))
 
 # What `make` leaves as build/lucida.
-PROGRAM   := $(if $(filter 1,$(CUDA)),build/cuda,$(B))/lucida
+PROGRAM   := $(if $(filter 1,$(ONEDNN)),$(B)/lucida-onednn,$(if $(filter 1,$(CUDA)),build/cuda,$(B))/lucida)
 ONE_MAKE   = $(MAKE) $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
 NEED_NVCC  = test -x $(NVCC) || { echo "make $@ needs nvcc, of the CUDA toolkit: CUDA_HOME=/where/it/is"; exit 1; }
 
 .PHONY: all cuda cuda-test ptxas train eval cam bench profile profile-kernel test layout read \
-        deps format lint clean help
+        deps need-onednn format lint clean help
 export KERNEL RUNG SHAPE SET PASS PRECISION REPEAT STEPS # of make profile and make profile-kernel
 all: build/.deps
 	@$(ONE_MAKE) $(PROGRAM)
@@ -72,6 +78,10 @@ all: build/.deps
 $(B)/lucida: $(call objects,$(LIBRARY) train/main.cpp) $(EMULATED)
 	@echo "link  $@"
 	@$(CXX) $(FLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+$(B)/lucida-onednn: $(call objects,$(LIBRARY) train/main.cpp $(ONEDNN_CPP)) $(EMULATED)
+	@echo "link  $@"
+	@$(CXX) $(FLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS) -ldnnl
+$(B)/train/bench_onednn.o: | need-onednn
 $(B)/test: $(call objects,$(LIBRARY) $(TESTS)) $(EMULATED)
 	@echo "link  $@"
 	@$(CXX) $(FLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
@@ -166,7 +176,9 @@ read:
 
 # ---- what is needed -------------------------------------------------------------------------------------------
 
-deps: ; @bash scripts/deps.sh
+deps: ; @bash scripts/deps.sh $(if $(filter 1,$(ONEDNN)),libdnnl-dev=/usr/include/oneapi/dnnl/dnnl.hpp)
+need-onednn: ; @$(HAS_ONEDNN) || \
+  { echo "ONEDNN=1 needs oneDNN's headers and library: make deps ONEDNN=1 installs libdnnl-dev"; exit 1; }
 build/.deps: scripts/deps.sh
 	@bash scripts/deps.sh
 	@mkdir -p build && touch $@

@@ -7,11 +7,11 @@ namespace lucida {
 namespace {
 
 void forward(int64_t count, const float* a, const float* b, float* y) {
-  map_elements(count, y, [=](int64_t i) { return a[i] + b[i]; });
+  map_vectors(count, {y}, {a, b}, [=](auto part, int64_t i) { return part.load(a + i) + part.load(b + i); });
 }
 
 void backward(int64_t count, const float* dy, GradSlot d) {
-  map_gradient(count, d, [=](int64_t i) { return dy[i]; });
+  map_vectors(count, d, {dy}, [=](auto part, int64_t i) { return part.load(dy + i); });
 }
 
 const AddKernels table{forward, backward};

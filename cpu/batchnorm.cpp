@@ -1,7 +1,14 @@
-// BatchNorm, rung 1: x is [rows, channels], a row's channels fill vectors, rows are taken in blocks.
+// BatchNorm, rung 1: x is [rows, channels], a row's channels fill vectors.
 //
-//   statistics   a block of rows stays in the second-level cache and is read twice there: its mean, then the
-//                squares around that mean. Blocks are merged (Chan et al., 1979):
+//        channels ->
+//      rows  +----+----+----+----+   group   8 rows x a vector: added in registers
+//       |    |####|    |    |    |   block   groups of at most 128 KiB and 512 rows: sums in float,
+//       v    +----+----+----+----+           registers touch them once a group
+//            |    |    |    |    |   chunk   a task's blocks, merged in double; chunks depend on the sizes
+//            +----+----+----+----+           alone and are merged in order: the same bits with any threads
+//
+//   statistics   deviations from the mean of a block's first rows, in one pass; blocks are merged
+//                (Chan et al., 1979):
 //                    delta = mean_b - mean_a
 //                    mean  = mean_a + delta * n_b / n
 //                    M2    = M2_a + M2_b + delta^2 * n_a * n_b / n          var = M2 / n
@@ -9,7 +16,6 @@
 //   normalize, apply   one pass, every operand read once and written once
 //
 // All four wait for memory, so what counts is the number of passes over tensors: 1, 2-3, 2-3 and 3-5.
-// Chunks of rows depend on the sizes alone and are merged in order: the same bits with any number of threads.
 //
 // Read next: layers/batchnorm.cpp, cpu/simd.h, tests/batchnorm_test.cpp
 #include <algorithm>
@@ -29,9 +35,10 @@ using Sizes = BatchNormKernels::Sizes;
 
 constexpr int group = 8;                    // rows added in registers before a running sum is touched
 constexpr int64_t block_bytes = 128 << 10;  // fits the second-level cache beside two other operands
+constexpr int64_t most_rows = 512;          // of a block: see moments_of()
 
 int64_t block_rows(Sizes z) {
-  return std::max<int64_t>(64, block_bytes / int64_t(sizeof(float)) / z.channels);
+  return std::clamp<int64_t>(block_bytes / int64_t(sizeof(float)) / z.channels, 64, most_rows);
 }
 int64_t chunks_of(Sizes z) {
   return reduction_chunks(z.rows, block_rows(z));
@@ -70,11 +77,11 @@ struct Moments {
     mean[c] += delta * other_count / total;
     squares[c] += other_squares + delta * delta * count * other_count / total;
   }
-  // A block: its mean as first computed, and the sums of d = x - mean and of d^2.
-  void merge(double rows, const float* first_mean, const float* sums) {
+  // A block: the sums of d = x - near and of d^2.
+  void merge(double rows, const float* near, const float* sums) {
     for (size_t c = 0; c < mean.size(); ++c) {
       const double d = sums[c], d2 = sums[mean.size() + c];
-      merge(rows, first_mean[c] + d / rows, d2 - d * d / rows, c);
+      merge(rows, near[c] + d / rows, d2 - d * d / rows, c);
     }
     count += rows;
   }
@@ -84,28 +91,28 @@ struct Moments {
   }
 };
 
-// The moments of the rows [begin, end), block after block. The second pass over a block also sums the
-// deviations themselves: what they miss of 0 corrects the first pass's rounding. Meanwhile the next block is
-// on its way from memory.
+// The moments of the rows [begin, end), block after block: deviations from the mean of a block's first rows,
+// which lies among the block's values, so x is read once and little cancels. At worst those `group` rows are
+// far from all others of the n in the block; then var >= d^2 * group / n, and log2(n / group) <= 6 of the 24
+// bits of d^2 are lost. The rows to come are fetched meanwhile.
 Moments moments_of(Sizes z, const float* x, int64_t begin, int64_t end) {
   Moments all(z.channels);
   const size_t channels = size_t(z.channels);
-  const int64_t ahead = block_rows(z) * z.channels;
-  std::vector<float> mean(channels), sums(2 * channels);
+  const int64_t ahead = 4 * group * z.channels;
+  std::vector<float> near(channels), sums(2 * channels);
   for (int64_t row = begin; row < end; row += block_rows(z)) {
-    const int64_t last = std::min(end, row + block_rows(z));
-    const float share = 1.0f / float(last - row);
-    std::fill(mean.begin(), mean.end(), 0.0f);
-    add_rows<1>(row, last, z.channels, mean.data(),
+    const int64_t last = std::min(end, row + block_rows(z)), some = std::min<int64_t>(group, last - row);
+    std::fill(near.begin(), near.end(), 0.0f);
+    add_rows<1>(row, row + some, z.channels, near.data(),
                 [&](auto part, int64_t i, int) { return std::array{part.load(x + i)}; });
-    for (float& m : mean) m *= share;
+    for (float& m : near) m /= float(some);
     std::fill(sums.begin(), sums.end(), 0.0f);
     add_rows<2>(row, last, z.channels, sums.data(), [&](auto part, int64_t i, int c) {
       __builtin_prefetch(x + i + ahead, 0, 2);
-      const Vec d = part.load(x + i) - part.load(mean.data() + c);
+      const Vec d = part.load(x + i) - part.load(near.data() + c);
       return std::array{d, d * d};
     });
-    all.merge(double(last - row), mean.data(), sums.data());
+    all.merge(double(last - row), near.data(), sums.data());
   }
   return all;
 }

@@ -9,6 +9,7 @@
 //   in the epilogue                 skip read, result written
 //
 // Read next: cpu/gemm.h, cpu/microkernel.h, models/resnet_inference.cpp, tests/conv2d_prepared_test.cpp
+#include "cpu/conv2d.h"
 #include "cpu/conv2d_forward.h"
 
 namespace lucida {
@@ -40,9 +41,15 @@ void forward(const Conv2dSizes& planned, int images, const float* x, const float
   multiply(product);
 }
 
-constexpr Conv2dPreparedKernels table{prepared_floats, prepare, workspace_floats, forward};
+}  // namespace
+
+constexpr Conv2dPreparedKernels direct_conv2d_prepared{prepared_floats, prepare, workspace_floats, forward};
+
+namespace {
+
 const Provide<Conv2dPreparedKernels> provide{
-    {Device::cpu, 1, "inference: weights packed once, bias, skip and relu in registers", &table}};
+    {Device::cpu, 1, "inference: weights packed once, bias, skip and relu in registers",
+     &direct_conv2d_prepared}};
 
 }  // namespace
 }  // namespace lucida

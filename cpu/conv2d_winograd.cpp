@@ -27,6 +27,9 @@
 // often. 512 > 512 on 7x7, batch 16, one thread: 26.7 ms with 36 MiB of U beforehand, 17.2 with U made by the
 // blocks (Xeon with AVX-512, 2026-11-25, before the fetches ahead).
 //
+// Inference has U from before (cpu/conv2d_prepared_winograd.cpp) and takes tall blocks, which read it less
+// often.
+//
 // An element's sum runs over channels in order wherever a block begins: neither the number of threads nor
 // their shares change a bit.
 //
@@ -41,8 +44,10 @@
 //            cpu/conv2d_winograd_choice.cpp (when), tests/conv2d_winograd_test.cpp
 #include "cpu/conv2d_winograd.h"
 
+#include <limits>
+
 #include "cpu/conv2d.h"
-#include "cpu/conv2d_winograd_filter.h"
+#include "cpu/conv2d_winograd_correlation.h"
 #include "engine/memory.h"
 #include "engine/parallel.h"
 
@@ -50,23 +55,7 @@ namespace lucida {
 namespace winograd {
 namespace {
 
-// How much a thread takes at a time. Groups of outputs are wide where each makes V again, blocks of tiles are
-// tall where each makes U again.
-struct Blocking {
-  int rows, columns;  // tiles, outputs
-};
-constexpr Blocking wide{8 * tile_rows, 128}, tall{12 * tile_rows, 64};
-
-// y[n,i,j,:] = start + sum over r,s  x[n, i - pad + r, j - pad + s, :] U(r,s), pad = -image.origin.
-struct Correlation {
-  Tiles tiles;
-  Plane<const float> image;
-  Plane<float> result;
-  Filters filters;
-  const float* bias;
-  bool accumulate;
-  Blocking blocking = wide;
-};
+constexpr int64_t few_floats = 1 << 18;  // of U: they stay in the second-level cache beside V and M
 
 // What a thread works in.
 struct Workspace {
@@ -100,25 +89,47 @@ struct Rows {
 
 constexpr float zero_row[tile_width] = {};
 
+// U is read once a block and in order: while one of its matrices is multiplied the next is fetched, a share
+// with each tile of registers. Without it the first tile of each matrix waits for memory where U is large:
+// 256 channels at 14x14 were 3 to 8 % slower in inference (one thread, Xeon with AVX-512, 2026-11-25).
+void fetch_ahead(const Matrices& u, int product, int64_t part, int64_t parts) {
+  const float* const next = u.at(product + 1, 0);
+  const int64_t floats = u.rows * u.row;
+  for (int64_t i = floats * part / parts; i < floats * (part + 1) / parts; i += Matrices::line)
+    __builtin_prefetch(next + i, 0, 2);
+}
+
 // m(p) = (or +=) v(p) u(p) for all p, at `column` of m.
-void multiply(const Matrices& v, const Matrices& u, const Matrices& m, int column, const Rows& rows,
-              bool add) {
+void multiply(const Matrices& v, const Matrices& u, const Matrices& m, int column, const Rows& rows, bool add,
+              bool fetch) {
   const MultiplyTiles kernel = tile_kernel(tile_rows, u.row / simd::lanes);
+  const int64_t rows_a_call = fetch ? tile_rows : rows.count;
   for (int p = 0; p < products; ++p) {
     const Segment segment{0, int(p * v.next()), int(u.rows)};
-    kernel({rows.v, 0, rows.count, {&segment, 1}, u.at(p, 0), zero_row, rows.m, p * m.next() + column, add});
+    const int64_t at = p * m.next() + column;
+    for (int64_t t = 0; t < rows.count; t += rows_a_call) {
+      if (fetch)
+        fetch_ahead(u, p, t, rows.count);
+      kernel({rows.v + t, 0, rows_a_call, {&segment, 1}, u.at(p, 0), zero_row, rows.m + t, at, add});
+    }
   }
 }
 
-// y = start + A^T m A for the tiles of a block, `length` channels from `channel`.
+// result = max(floor, bias + added + A^T m A) for the tiles of a block, `length` channels from `channel`.
 void transform_result(const Correlation& c, const Range& block, int channel, int length, const Matrices& m) {
+  static constexpr float zeros[wide.columns] = {};
   float nobody[wide.columns] = {};
+  const Vec floor = simd::broadcast(c.relu ? 0 : -std::numeric_limits<float>::infinity());
+  const Plane<const float> plane{c.added, c.result.height, c.result.width, c.result.channels, 0};
   const int64_t next = m.next();
   Addresses<outputs, float> y, next_y;
+  Addresses<outputs, const float> added;
   c.tiles.look_up<outputs>(block.first, c.result, channel, nobody, y);
   for (int64_t t = 0; t < block.count; ++t) {
     c.tiles.look_up<outputs>(block.first + std::min(t + 1, block.count - 1), c.result, channel, nobody,
                              next_y);
+    if (c.added)
+      c.tiles.look_up<outputs>(block.first + t, plane, channel, zeros, added);
     const float* const from = m.at(0, t);
     simd::across(length, [&](auto part, int k) {
       const Vec start = c.bias ? part.load(c.bias + channel + k) : Vec{};
@@ -126,9 +137,9 @@ void transform_result(const Correlation& c, const Range& block, int channel, int
           [&](int i, int j)
               __attribute__((always_inline)) { return simd::load(from + (i * points + j) * next + k); },
           [&](int i, int j, Vec value) __attribute__((always_inline)) {
-            float* const to = y[i][j] + k;
             __builtin_prefetch(next_y[i][j] + k, 1);
-            part.store(to, value + (c.accumulate ? part.load(to) : start));
+            const Vec sum = value + (c.added ? start + part.load(added[i][j] + k) : start);
+            part.store(y[i][j] + k, simd::max(floor, sum));  // in this order a NaN stays
           });
     });
     std::swap(y, next_y);
@@ -142,78 +153,100 @@ void run_block(const Correlation& c, const Range& block, int first_panel, int la
   const int channel = first_panel * tile_width, end = std::min(f.columns, last_panel * tile_width);
   const Matrices v = work.v(whole_vectors(f.chunks.step)), m = work.m(whole_vectors(end - channel));
   const Rows rows(v, m, block.count);
+  const bool fetch = f.all && f.all_floats() > few_floats;
   for (int chunk = 0; chunk < f.chunks.count; ++chunk) {
     transform_image(c.tiles, c.image, block.first, block.count, f.chunks.first(chunk), f.chunks.length(chunk),
                     v);
     for (int panel = first_panel; panel < last_panel; ++panel)
-      multiply(v, f.get(panel, chunk, work.u()), m, (panel - first_panel) * tile_width, rows, chunk > 0);
+      multiply(v, f.get(panel, chunk, work.u()), m, (panel - first_panel) * tile_width, rows, chunk > 0,
+               fetch);
   }
   transform_result(c, block, channel, end - channel, m);
 }
 
 // Tiles, in units of tile_rows, are shared among the threads where each gets a whole block, else panels too.
-void run(const Correlation& c) {
-  const int block_rows = c.blocking.rows, group_panels = c.blocking.columns / tile_width;
-  const int64_t tiles = c.tiles.count(), units = (tiles + tile_rows - 1) / tile_rows, wanted = threads();
-  const int panels = c.filters.panels();
-  const bool by_tiles = units * tile_rows >= wanted * block_rows;
-  const int64_t column_parts = by_tiles ? 1 : std::min<int64_t>(panels, wanted);
-  const int64_t tile_parts = std::min(units, by_tiles ? wanted : (wanted + column_parts - 1) / column_parts);
-  const MemoryLabel label("conv2d winograd tiles");
-  const int64_t floats = Workspace{nullptr, c.blocking}.floats();
-  const auto memory = allocate(Device{}, size_t(tile_parts * column_parts * floats) * sizeof(float));
-  parallel_tasks(tile_parts * column_parts, [&](int64_t task) {
-    const Workspace work{static_cast<float*>(memory.get()) + task * floats, c.blocking};
-    const int64_t i = task / column_parts, j = task % column_parts;
-    const int64_t begin = units * i / tile_parts, end = units * (i + 1) / tile_parts;
-    const int64_t blocks = ((end - begin) * tile_rows + block_rows - 1) / block_rows;
-    const int last_panel = int(panels * (j + 1) / column_parts);
-    for (int64_t block = 0; block < blocks; ++block) {
-      const int64_t first = (begin + (end - begin) * block / blocks) * tile_rows,
-                    last = std::min(tiles, (begin + (end - begin) * (block + 1) / blocks) * tile_rows);
-      for (int panel = int(panels * j / column_parts); panel < last_panel; panel += group_panels)
-        run_block(c, {first, last - first}, panel, std::min(panel + group_panels, last_panel), work);
-    }
-  });
+struct Parts {
+  int64_t units, of_tiles, of_panels;
+  explicit Parts(const Correlation& c) : units((c.tiles.count() + tile_rows - 1) / tile_rows) {
+    const int64_t wanted = threads();
+    const bool by_tiles = units * tile_rows >= wanted * c.blocking.rows;
+    of_panels = by_tiles ? 1 : std::min<int64_t>(c.filters.panels(), wanted);
+    of_tiles = std::min(units, by_tiles ? wanted : (wanted + of_panels - 1) / of_panels);
+  }
+  int64_t count() const { return of_tiles * of_panels; }
+};
+
+// The units [begin, end) and the panels [first_panel, last_panel).
+void run_part(const Correlation& c, int64_t begin, int64_t end, int first_panel, int last_panel,
+              const Workspace& work) {
+  const int group = c.blocking.columns / tile_width;
+  const int64_t blocks = ((end - begin) * tile_rows + c.blocking.rows - 1) / c.blocking.rows;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t first = (begin + (end - begin) * block / blocks) * tile_rows,
+                  last =
+                      std::min(c.tiles.count(), (begin + (end - begin) * (block + 1) / blocks) * tile_rows);
+    for (int panel = first_panel; panel < last_panel; panel += group)
+      run_block(c, {first, last - first}, panel, std::min(panel + group, last_panel), work);
+  }
 }
 
 // U is made beforehand where it stays in the second-level cache, or where many blocks read it.
-constexpr int64_t few_floats = 1 << 18, many_blocks = 8;
+constexpr int64_t many_blocks = 8;
 
 void correlate(Correlation c) {
-  const MemoryLabel label("conv2d winograd weights");
-  std::shared_ptr<void> memory;
+  const MemoryLabel label("conv2d winograd", Holds::workspaces);
+  std::shared_ptr<void> filters;
   const int64_t floats = c.filters.all_floats(), blocks = (c.tiles.count() + wide.rows - 1) / wide.rows;
   if (blocks < (floats <= few_floats ? 2 : many_blocks)) {
     c.blocking = tall;
   } else {
-    memory = allocate(Device{}, size_t(c.filters.all_floats()) * sizeof(float));
-    c.filters.all = static_cast<float*>(memory.get());
+    filters = allocate(Device{}, size_t(floats) * sizeof(float));
+    c.filters.all = static_cast<float*>(filters.get());
     c.filters.make_all();
   }
-  run(c);
+  const auto workspace = allocate(Device{}, size_t(workspace_floats(c)) * sizeof(float));
+  run(c, static_cast<float*>(workspace.get()));
 }
 
 }  // namespace
+
+int64_t workspace_floats(const Correlation& c) {
+  return Parts(c).count() * Workspace{nullptr, c.blocking}.floats();
+}
+
+void run(const Correlation& c, float* workspace) {
+  const Parts parts(c);
+  const int64_t floats = Workspace{nullptr, c.blocking}.floats(), panels = c.filters.panels();
+  parallel_tasks(parts.count(), [&](int64_t task) {
+    const int64_t i = task / parts.of_panels, j = task % parts.of_panels;
+    run_part(c, parts.units * i / parts.of_tiles, parts.units * (i + 1) / parts.of_tiles,
+             int(panels * j / parts.of_panels), int(panels * (j + 1) / parts.of_panels),
+             {workspace + task * floats, c.blocking});
+  });
+}
+
+Correlation forward_correlation(const Conv2dSizes& z, const float* x, const float* weight, const float* bias,
+                                float* y) {
+  return {.tiles = {z.n, z.out_h(), z.out_w()},
+          .image = {x, z.h, z.w, z.c, -z.pad},
+          .result = {y, z.out_h(), z.out_w(), z.k, 0},
+          .filters = {z, weight, z.k, z.c, false},
+          .bias = bias};
+}
+
 }  // namespace winograd
 
 void winograd_forward(const Conv2dSizes& z, const float* x, const float* weight, const float* bias,
                       float* y) {
-  winograd::correlate({{z.n, z.out_h(), z.out_w()},
-                       {x, z.h, z.w, z.c, -z.pad},
-                       {y, z.out_h(), z.out_w(), z.k, 0},
-                       {z, weight, z.k, z.c, false},
-                       bias,
-                       false});
+  winograd::correlate(winograd::forward_correlation(z, x, weight, bias, y));
 }
 
 void winograd_backward_data(const Conv2dSizes& z, const float* dy, const float* weight, GradSlot dx) {
-  winograd::correlate({{z.n, z.h, z.w},
-                       {dy, z.out_h(), z.out_w(), z.k, z.pad - (winograd::taps - 1)},
-                       {dx.data, z.h, z.w, z.c, 0},
-                       {z, weight, z.c, z.k, true},
-                       nullptr,
-                       dx.accumulate});
+  winograd::correlate({.tiles = {z.n, z.h, z.w},
+                       .image = {dy, z.out_h(), z.out_w(), z.k, z.pad - (winograd::taps - 1)},
+                       .result = {dx.data, z.h, z.w, z.c, 0},
+                       .filters = {z, weight, z.c, z.k, true},
+                       .added = dx.accumulate ? dx.data : nullptr});
 }
 
 namespace {

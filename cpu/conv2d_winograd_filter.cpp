@@ -4,8 +4,13 @@
 //                   lanes x lanes turn in registers, nine of them, before the transform makes 36
 //   backward_data   weight [k,3,3,c] has the summed channel k outermost already: straight
 //
-// This is work per weight, not per pixel, and what makes Winograd lose on few tiles
-// (cpu/conv2d_winograd_choice.cpp): 512 > 512 channels are 9 MiB of weights and 36 MiB of U.
+//   U   | panel 0                           | panel 1 ...   a panel is as many outputs as a tile of
+//       | chunk 0         | chunk 1         |               registers has, a chunk 64 summed channels,
+//       | U_0 U_1 .. U_35 | U_0 U_1 .. U_35 |               U_p [chunk x panel] 16 KiB with AVX-512
+//
+// which is the order in which a block of tiles reads it. This is work per weight, not per pixel, and what
+// makes Winograd lose on few tiles (cpu/conv2d_winograd_choice.cpp): 512 > 512 channels are 9 MiB of weights
+// and 36 MiB of U.
 //
 // Read next: cpu/conv2d_winograd.cpp
 #include "cpu/conv2d_winograd_filter.h"

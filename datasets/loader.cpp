@@ -1,5 +1,7 @@
 #include "datasets/loader.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
@@ -133,6 +135,7 @@ bool Loader::State::load_one(std::unique_lock<std::mutex>& lock) {
 }
 
 void Loader::State::run() {
+  (void)!nice(10);  // this thread alone, on Linux: kernels wait for their slowest thread, batches lie ahead
   std::unique_lock lock(mutex);
   while (!stop)
     if (!load_one(lock))

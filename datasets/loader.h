@@ -12,7 +12,9 @@
 //
 // Workers decode single images into the batch's tensor (not whole batches: the first batch is there sooner
 // and no worker waits for another's large image). They never touch labels or allocate tensors; both happen
-// in next(), on the caller's thread, so labels may be corrected between batches.
+// in next(), on the caller's thread, so labels may be corrected between batches. Their priority is lower than
+// that of the kernels, which wait for their slowest thread; where a step waits for a batch the cores are idle
+// and the workers have them.
 //
 // Read next:  datasets/loader.cpp, datasets/images.h
 #pragma once

@@ -12,6 +12,7 @@
 
 #include "engine/blocks.h"
 #include "engine/device.h"
+#include "engine/parallel.h"
 
 namespace lucida {
 namespace {
@@ -139,8 +140,9 @@ void copy_memory(void* to, Device to_device, const void* from, Device from_devic
 }
 
 void fill_memory(Device device, float* to, int64_t count, float value) {
-  if (in_host_memory(device))
-    std::fill_n(to, count, value);
+  if (in_host_memory(device))  // by all threads: the first to write a page decides where it lies
+    parallel_for(count, 1 << 18,
+                 [&](int64_t begin, int64_t end) { std::fill_n(to + begin, end - begin, value); });
   else
     require_runtime(device).fill(device, to, count, std::bit_cast<uint32_t>(value));
 }

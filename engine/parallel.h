@@ -1,5 +1,13 @@
 // Threads of the host kernels (OpenMP underneath).
 //
+//     one pool       started by the first loop and kept: every loop uses all threads, some for nothing.
+//                    Between loops they spin for less than a millisecond, then sleep (train/main.cpp)
+//     first touch    memory comes from the system unwritten, and its pages lie near the thread that writes
+//                    them first. Loops split [0, n) in order, for the same n in the same way, so the thread
+//                    that reads a range is mostly the one that wrote it
+//     no sharing     threads write ranges of at least a `grain`; results of reductions lie apart by chunk
+//     the loader     its workers are threads of their own with a lower priority and run none of these loops
+//
 // Results never depend on the number of threads: parallel_for gives each index to exactly one thread and
 // an index computes the same thing wherever it runs; reductions split the work into a number of chunks
 // that depends on the size alone and add the chunks' results in order.

@@ -54,7 +54,8 @@ struct Conv2dEpilogue {
 
 // Inference: one weight meets many batches, so it is put once into the order in which the kernel reads it.
 // `planned` are the sizes of the largest batch; a batch of `images` <= planned.n runs with what was prepared
-// for it. Optional: a device without these kernels runs the plain ones.
+// for it, in a workspace for as many threads as there are. Optional: a device without these kernels runs the
+// plain ones.
 struct Conv2dPreparedKernels {
   static constexpr std::string_view name = "conv2d_prepared";
   int64_t (*prepared_floats)(const Conv2dSizes& planned);

@@ -5,6 +5,7 @@
 
 #include "engine/autograd.h"
 #include "engine/memory.h"
+#include "engine/parallel.h"
 #include "layers/boostlu.h"
 #include "layers/pool.h"
 
@@ -48,12 +49,22 @@ void make_room(Tensor& t, int64_t count) {
     t = Tensor::empty({count});
 }
 
+// `--rung conv2d=1` means inference, too, unless it has a rung of its own.
+const Conv2dPreparedKernels& inference_kernels() {
+  const int forced = variants<Conv2dKernels>.forced_rung;
+  if (variants<Conv2dPreparedKernels>.forced_rung < 0)
+    for (const auto& v : every<Conv2dPreparedKernels>())
+      if (v.device == Device::cpu && v.rung == forced)
+        return *v.kernels;
+  return kernels_for<Conv2dPreparedKernels>({});
+}
+
 }  // namespace
 
 ResNetInference::ResNetInference(ResNetCam& model, bool fold)
     : model_(model),
       fold_(fold && model.device().kind == Device::cpu && !checking_finite()),
-      kernels_(kernels_for<Conv2dPreparedKernels>({})) {}
+      kernels_(inference_kernels()) {}
 
 // `x` becomes the shape of the result.
 void ResNetInference::add(const Conv2d& conv, const BatchNorm2d* bn, Shape& x, Slot from, Slot to, Slot skip,
@@ -102,20 +113,25 @@ void ResNetInference::plan(const Shape& images) {
   const MemoryLabel label("inference buffers", Holds::workspaces);
   for (size_t s = stem; s < maps; ++s) buffers_[s] = Tensor::empty({floats_[s]});
   winners_ = Tensor::empty({winners}, {}, DType::u8);
-  int64_t workspace = 0;
-  for (Step& step : steps_) workspace = std::max(workspace, prepare(step));
-  workspace_ = Tensor::empty({workspace});
+  for (Step& step : steps_) prepare(step);
   planned_ = images;
+  plan_workspace();
 }
 
-// Returns the floats of workspace that it needs.
-int64_t ResNetInference::prepare(Step& step) const {
+void ResNetInference::plan_workspace() {
+  const MemoryLabel label("inference buffers", Holds::workspaces);
+  int64_t floats = 0;
+  for (const Step& step : steps_) floats = std::max(floats, kernels_.workspace_floats(step.planned));
+  workspace_ = Tensor::empty({floats});
+  planned_threads_ = threads();
+}
+
+void ResNetInference::prepare(Step& step) const {
   const MemoryLabel label("prepared weights", Holds::parameters);
   const Folded f = step.bn ? fold(*step.conv, *step.bn) : Folded{step.conv->weight, step.conv->bias};
   step.bias = f.bias;
   step.prepared = Tensor::empty({kernels_.prepared_floats(step.planned)});
   kernels_.prepare(step.planned, f.weight.data(), step.prepared.data());
-  return kernels_.workspace_floats(step.planned);
 }
 
 void ResNetInference::run(const Step& step, const Tensor& images) {
@@ -140,6 +156,8 @@ ResNetCam::Output ResNetInference::operator()(const Tensor& images) {
   require(s.rank() == 4 && s[3] == 3 && s[0] > 0, "resnet: images must be [N,H,W,3], got ", s);
   if (planned_.rank() == 0 || s[0] > planned_[0] || s[1] != planned_[1] || s[2] != planned_[2])
     plan(s);
+  else if (planned_threads_ != threads())
+    plan_workspace();
   const Conv2dSizes& last = steps_.back().planned;
   const int64_t n = s[0], pixels = int64_t{last.out_h()} * last.out_w(), classes = last.k;
   make_room(maps_, planned_[0] * pixels * classes);

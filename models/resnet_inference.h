@@ -3,13 +3,14 @@
 //     BatchNorm folded    y = gamma * (conv(x) - mean) * rstd + beta  =  conv'(x) + b',
 //                         w' = w * gamma * rstd,   b' = beta - mean * gamma * rstd
 //     one call a layer    bias, skip and relu while a sum is in registers
-//     weights prepared    in the order in which the kernels read them, once
+//     weights prepared    in the order in which the kernels read them, or as Winograd's filters, once
 //     buffers planned     for the largest batch seen; after the first batch nothing is allocated
 //
 // Results differ from the model's own by rounding, 1e-6 of their size. On a device without such kernels
 // (Conv2dPreparedKernels), under --check-finite, and on request, the model itself runs.
 //
-// Read next:  models/resnet_inference.cpp, layers/conv2d.h, cpu/conv2d_prepared.cpp
+// Read next:  models/resnet_inference.cpp, layers/conv2d.h, cpu/conv2d_prepared.cpp,
+//             cpu/conv2d_prepared_winograd.cpp
 #pragma once
 #include <array>
 #include <vector>
@@ -43,13 +44,15 @@ class ResNetInference {
   void plan(const Shape& images);
   void add(const Conv2d&, const BatchNorm2d*, Shape& x, Slot from, Slot to, Slot skip, bool relu);
   void add_block(const Block&, Slot from, Slot to, Shape& x);
-  int64_t prepare(Step&) const;
+  void prepare(Step&) const;
+  void plan_workspace();
   void run(const Step&, const Tensor& images);
 
   ResNetCam& model_;
   bool fold_;
   const Conv2dPreparedKernels& kernels_;
   Shape planned_;  // of the images
+  int planned_threads_ = 0;
   std::vector<Step> steps_;
   std::array<int64_t, slots> floats_{};
   std::array<Tensor, slots> buffers_;

@@ -13,8 +13,8 @@ need libcli11-dev       /usr/include/CLI/CLI.hpp
 need nlohmann-json3-dev /usr/include/nlohmann/json.hpp
 need libpugixml-dev     /usr/include/pugixml.hpp
 need zlib1g-dev         /usr/include/zlib.h
-for extra in "$@"; do # further programs, as package=command
-  command -v "${extra#*=}" >/dev/null || missing+=("${extra%=*}")
+for extra in "$@"; do # further programs, as package=command, or files, as package=/path
+  command -v "${extra#*=}" >/dev/null || [ -e "${extra#*=}" ] || missing+=("${extra%=*}")
 done
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -132,6 +132,21 @@ TEST_CASE("batchnorm2d: mean 1000, deviation 1") {
   });
 }
 
+TEST_CASE("batchnorm2d: variance where the first rows are far from all others") {
+  for (const int channels : {1, 5, 64, 130}) {
+    const int64_t rows = 1500, first = 8;
+    std::vector<float> x = noise(rows * channels, 7);
+    for (int64_t i = 0; i < first * channels; ++i) x[size_t(i)] += 4096;
+    const auto variance = [&](int rung) {
+      const ForcedRung<BatchNormKernels> forced(rung);
+      std::vector<float> mean(static_cast<size_t>(channels)), var(mean.size());
+      kernels_for<BatchNormKernels>({}).statistics({rows, channels}, x.data(), mean.data(), var.data());
+      return var;
+    };
+    check_close(variance(1), variance(0), 1e-5);
+  }
+}
+
 TEST_CASE("batchnorm2d: the same bits with any number of threads") {
   for_each_variant<BatchNormKernels>([](Device device) {
     if (device.kind != Device::cpu)

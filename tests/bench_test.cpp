@@ -27,6 +27,13 @@ TEST_CASE("bench: shapes and their counts are the whole model") {
     for (const auto& row : model.table(96)) expected += 3 * row.flops;
     CHECK(flops == doctest::Approx(expected));
     CHECK(convolutions == norms + 1);  // the head has none
+    const auto count = [&](NormShape::Then then) {
+      int n = 0;
+      for (const NormShape& norm : shapes.norms) n += norm.then == then ? norm.count : 0;
+      return n;
+    };
+    CHECK(count(NormShape::add_relu) == (depth == 50 ? 16 : 8));  // one a block
+    CHECK(count(NormShape::nothing) == (depth == 50 ? 4 : 3));    // shortcuts with a convolution
     CHECK(convolutions == (depth == 50 ? 54 : 21));
     CHECK(images == 1);
     CHECK(shapes.pool.out_h() == 24);
@@ -58,6 +65,34 @@ TEST_CASE("bench: rows have rates and shares; sums count a shape as often as it 
   CHECK(value(sums[0], "ms") == doctest::Approx(2 * value(rows[0], "ms") + value(rows[1], "ms")));
   CHECK(value(sums[0], "gflop_per_s") == doctest::Approx(8e8 / (1e6 * value(sums[0], "ms"))));
   CHECK_FALSE(sums[0].contains("of_library"));  // shape b has no library to compare with
+}
+
+TEST_CASE("bench: the fastest of a library's ways counts, and it has no row of its own") {
+  BenchOptions o;
+  o.quiet_seconds = 0;
+  o.repeats = 2;
+  o.only = "forward";
+  BenchTable table(o, {});
+  const auto sleep = [](int ms) {
+    return [ms] { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
+  };
+  const auto ways = [&] { return std::vector<LibraryCall>{{"slow", sleep(9)}, {"fast", sleep(3)}}; };
+  for (const char* pass : {"forward", "backward"}) {
+    table.measure("conv2d", "a", pass, 3, false, 2, {2e8, 1e6}, sleep(6));
+    table.measure_library("conv2d", "a", pass, ways);
+  }
+  const Peaks peaks{100, 10, "made up"};
+  const auto rows = table.layers(peaks), sums = table.sums(peaks);
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0]["library_how"] == "fast");
+  const double ms = rows[0]["ms"].get<double>(), library_ms = rows[0]["library_ms"].get<double>();
+  CHECK(library_ms >= 3);
+  CHECK(rows[0]["of_library"].get<double>() == doctest::Approx(library_ms / ms));
+  CHECK(sums[0]["library_ms"].get<double>() == doctest::Approx(2 * library_ms));
+
+  o.onednn = true;
+  if (!conv_library)
+    CHECK_THROWS_WITH_AS(bench_layers(o), doctest::Contains("make ONEDNN=1"), Error);
 }
 
 // The warm-up, then 1, 2, 4 ... n calls until they take 2 ms, then three times n: 5 n in all.

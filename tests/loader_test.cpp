@@ -2,11 +2,16 @@
 #include "datasets/loader.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
 #include <numeric>
 #include <set>
+#include <thread>
 
 #include "datasets/images.h"
 #include "datasets/scenes.h"
@@ -54,7 +59,33 @@ std::vector<int64_t> visited(const std::vector<Batch>& batches) {
   return all;
 }
 
+// Threads of this process by their niceness, field 19 of /proc/self/task/*/stat.
+std::map<int, int> threads_by_niceness() {
+  std::map<int, int> count;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream file(task.path() / "stat");
+    std::string stat((std::istreambuf_iterator<char>(file)), {});
+    std::istringstream fields(stat.substr(stat.rfind(')') + 2));  // the third and later ones
+    std::vector<std::string> words{std::istream_iterator<std::string>(fields), {}};
+    ++count[std::stoi(words[16])];
+  }
+  return count;
+}
+
 }  // namespace
+
+TEST_CASE("loader: workers step back behind the kernels' threads") {
+  const Files f;
+  const int here = getpriority(PRIO_PROCESS, 0), lower = std::min(here + 10, 19);
+  const auto others = threads_by_niceness()[lower];
+  Loader loader(f.dataset, f.indices, {.batch = 4, .image_size = 32, .workers = 3});
+  loader.start(0);
+  int found = 0;  // a thread may begin late
+  for (int i = 0; i < 500 && found < 3; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(10)))
+    found = threads_by_niceness()[lower] - others;
+  CHECK(found == 3);
+  CHECK(getpriority(PRIO_PROCESS, 0) == here);
+}
 
 TEST_CASE("loader: in order, with the last batch smaller") {
   const Files f;

@@ -1,7 +1,12 @@
 #include "engine/parallel.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cmath>
+#include <mutex>
+#include <set>
 
 #include "tests/check.h"
 
@@ -34,6 +39,20 @@ TEST_CASE("parallel: ranges are not shorter than the grain") {
   });
   CHECK(ranges == 3);
   CHECK(shortest >= 30);
+}
+
+// libgomp ends threads that a smaller region leaves out: each loop would start new ones.
+TEST_CASE("parallel: loops of all lengths run on the same threads") {
+  const UseThreads these(5);
+  std::mutex mutex;
+  std::set<pid_t> seen;
+  for (int round = 0; round < 20; ++round)
+    for (int64_t tasks : {5, 2, 9, 3, 4, 5, 100})
+      parallel_tasks(tasks, [&](int64_t) {
+        const std::lock_guard lock(mutex);
+        seen.insert(pid_t(syscall(SYS_gettid)));
+      });
+  CHECK(seen.size() == 5);
 }
 
 TEST_CASE("parallel: an exception in a task arrives at the caller") {

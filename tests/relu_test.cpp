@@ -37,6 +37,32 @@ TEST_CASE("relu: equals PyTorch") {
   check_fixture<ReluKernels>(Fixture("elementwise"), "relu", {"x"}, operation, 0);
 }
 
+// 16 MiB and more leave the caches; 3 elements do not fill a vector.
+TEST_CASE("relu: large results, and those that lie over what they were computed from") {
+  const int64_t count = (4 << 20) + 3;
+  const auto value = [](int64_t i, int salt) { return float((i * 7 + salt) % 13) - 6; };
+  std::vector<float> x(static_cast<size_t>(count)), dy(x.size());
+  for (int64_t i = 0; i < count; ++i) x[size_t(i)] = value(i, 0), dy[size_t(i)] = value(i, 5);
+  const auto& kernels = kernels_for<ReluKernels>({});
+  const Tensor to = Tensor::full({count}, 1);
+  const auto wrong = [&](const Tensor& got, const auto& want) {
+    int64_t bad = 0;
+    for (int64_t i = 0; i < count; ++i) bad += got.data()[i] != want(i);
+    return bad;
+  };
+  const auto relu = [&](int64_t i) { return x[size_t(i)] > 0 ? x[size_t(i)] : 0; };
+  const auto gradient = [&](int64_t i) { return x[size_t(i)] > 0 ? dy[size_t(i)] : 0; };
+  kernels.backward(count, x.data(), dy.data(), {to.data(), true});
+  CHECK(wrong(to, [&](int64_t i) { return 1 + gradient(i); }) == 0);
+  kernels.backward(count, x.data(), dy.data(), {to.data()});
+  CHECK(wrong(to, gradient) == 0);
+  kernels.forward(count, x.data(), to.data());
+  CHECK(wrong(to, relu) == 0);
+  std::copy_n(x.data(), count, to.data());
+  kernels.forward(count, to.data(), to.data());
+  CHECK(wrong(to, relu) == 0);
+}
+
 TEST_CASE("relu: a NaN stays a NaN, infinities and zeros are what they should be") {
   const float infinity = std::numeric_limits<float>::infinity();
   for_each_variant<ReluKernels>([&](Device device) {

@@ -51,6 +51,31 @@ TEST_CASE("resnet inference: every rung, and the plain one") {
       [&](Device) { check_close(ResNetInference(model)(images).maps, want.maps, 1e-5); });
 }
 
+TEST_CASE("resnet inference: conv2d=1 takes Winograd out of inference, too") {
+  ResNetCam model = model_with_statistics({.depth = 18});
+  const Tensor images = noise_tensor({2, 64, 64, 3}, 1);
+  const auto maps = [&] { return ResNetInference(model)(images).maps.to_host(); };
+  const auto with = [&]<class Kernels>(Kernels, int rung) {
+    const ForcedRung<Kernels> forced(rung);
+    return maps();
+  };
+  const auto direct = with(Conv2dPreparedKernels{}, 1);
+  CHECK(with(Conv2dKernels{}, 1) == direct);
+  CHECK(maps() != direct);
+}
+
+TEST_CASE("resnet inference: the number of threads may change, the bits do not") {
+  ResNetCam model = model_with_statistics({.depth = 18});
+  const Tensor images = noise_tensor({2, 64, 64, 3}, 1);
+  ResNetInference look(model);
+  const auto maps = [&](int n) {
+    const UseThreads these(n);
+    return look(images).maps.to_host();
+  };
+  const auto want = maps(1);
+  for (int n : {4, 2, 7, 1}) CHECK(maps(n) == want);
+}
+
 TEST_CASE("resnet inference: after the first batch nothing is allocated; smaller batches use its buffers") {
   ResNetCam model = model_with_statistics({.depth = 50, .alpha = 5});
   ResNetInference look(model);

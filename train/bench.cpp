@@ -22,7 +22,9 @@ void print_row(const Json& r) {
     r.contains(rate) ? std::printf(" %9.1f", r[rate].get<double>()) : std::printf(" %9s", "");
   std::printf("  %5.1f %%", 100 * r["share"].get<double>());
   if (r.contains("of_library"))
-    std::printf("  %5.1f %%", 100 * r["of_library"].get<double>());
+    std::printf(" %10.3f %8.1f %%", r["library_ms"].get<double>(), 100 * r["of_library"].get<double>());
+  if (r.contains("library_how"))
+    std::printf("  %s", r["library_how"].get<std::string>().c_str());
   std::printf("\n");
 }
 
@@ -38,7 +40,7 @@ void print_text(const Json& j) {
       const bool compared = std::any_of(j[group].begin(), j[group].end(),
                                         [](const Json& row) { return row.contains("of_library"); });
       std::printf("\n%-14s %-29s %-16s rung %8s %9s %9s  of peak%s\n", "layer", "shape", "pass", "ms",
-                  "GFLOP/s", "GB/s", compared ? "  of library" : "");
+                  "GFLOP/s", "GB/s", compared ? " library ms  of library" : "");
       for (const Json& row : j[group]) print_row(row);
     }
 }
@@ -90,6 +92,8 @@ void declare_bench(CLI::App& program) {
       add_bench(*bench, "layers", "every layer shape of a model, each pass alone", o, bench_layers);
   add_model_options(*layers, *o);
   layers->add_flag("--all-rungs", o->all_rungs, "every variant of each kernel; the simplest are slow");
+  layers->add_flag("--onednn", o->onednn,
+                   "beside each convolution what oneDNN reaches (a build by `make ONEDNN=1`)");
   layers->add_option("--only", o->only, "only lines that contain this, e.g. 'conv2d 3x3'");
   o = options();
   auto* step = add_bench(*bench, "step", "forward, backward and SGD on random images", o, bench_step);

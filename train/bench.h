@@ -2,6 +2,7 @@
 //
 // Read next:  train/bench_peak.cpp     the machine: multiply-adds a second, memory bandwidth, quiet cores
 //             train/bench_layers.cpp   every layer shape of a model, each pass alone, into bench_table.h
+//             train/bench_library.h    oneDNN's convolutions beside them, where a build has it
 //             train/bench_step.cpp     a whole training step, inference
 //             train/bench_memory.cpp   who holds how much at the peak
 //             train/bench_loader.cpp   reading images
@@ -26,7 +27,8 @@ struct BenchOptions {
   int64_t images = 0;
   double quiet_seconds = 1;
   float alpha = 5;
-  bool all_rungs = false, graph = false, memory = false, recompute = false, fold = true, json = false;
+  bool all_rungs = false, graph = false, memory = false, recompute = false, fold = true, json = false,
+       onednn = false;
 
   ResNetOptions network() const {
     return {.depth = resnet_depth(model),

@@ -10,6 +10,7 @@
 #include "layers/batchnorm.h"
 #include "layers/cast.h"
 #include "layers/relu.h"
+#include "train/bench_library.h"
 #include "train/bench_shapes.h"
 #include "train/bench_table.h"
 
@@ -66,6 +67,16 @@ int rung_that_runs(const Variant<Kernels>& v, const Conv2dSizes& s) {
   return v.device == Device::cpu && v.rung == 2 && !winograd_pays(s) ? 1 : v.rung;
 }
 
+void compare_with_library(BenchTable& table, const ConvShape& shape) {
+  using enum ConvPass;
+  for (const auto& [name, pass] : {std::pair{"forward", forward},
+                                   {"backward-data", backward_data},
+                                   {"backward-weight", backward_weight}})
+    if (!(shape.image && pass == backward_data))
+      table.measure_library(std::string(Conv2dKernels::name), shape.text(), name,
+                            [&] { return conv_library->calls(shape.sizes, pass); });
+}
+
 // x, weight and y once each, whatever the pass.
 template <class T>
 void measure_convolution(const Bench<T>& b, const ConvShape& shape) {
@@ -83,30 +94,44 @@ void measure_convolution(const Bench<T>& b, const ConvShape& shape) {
       pass("backward-data", [&] { v.kernels->backward_data(s, y.data<T>(), w.data<T>(), {dx.data<T>()}); });
     pass("backward-weight", [&] { v.kernels->backward_weight(s, x.data<T>(), y.data<T>(), {dw.data()}); });
   }
+  if (b.options.onednn)
+    compare_with_library(b.table, shape);
 }
 
-// Passes over memory of each part: statistics read x; normalize reads x and writes y; reduce reads x, y and
-// dy; apply reads x, y and dy and writes dx.
+// As a training step runs them: relu's mask comes from x where x tells it and else from y, dx lies over dy.
+// Tensors that must be read or written once:
+//
+//                 normalized alone    then relu           then added to a skip, then relu
+//   statistics    x                   x                   x
+//   normalize     x -> y              x -> y              x, skip -> y
+//   reduce        x, dy               x, dy               x, y, dy
+//   apply         x, dy -> dx         x, dy -> dx         x, y, dy -> dx, dskip
 template <class T>
 void measure_norm(const Bench<T>& b, const NormShape& shape) {
   const Shape dims{1, 1, shape.rows, shape.channels};
-  const Tensor x = b.activations(dims), y = b.activations(dims), dy = b.activations(dims), dx = b.empty(dims),
-               c = b.random({shape.channels}), d = b.random({shape.channels});
+  const Tensor x = b.activations(dims), y = b.activations(dims), dy = b.activations(dims),
+               skip = b.activations(dims), c = b.random({shape.channels}), d = b.random({shape.channels}),
+               mean = b.empty({shape.channels}, DType::f32), var = b.empty({shape.channels}, DType::f32);
   const typename BatchNormKernelsOf<T>::Sizes s{shape.rows, shape.channels};
   const double bytes = double(sizeof(T)) * double(x.count());
+  const bool adds = shape.then == NormShape::add_relu, relu = shape.then != NormShape::nothing;
+  const ReluMaskOf<T> mask = adds   ? ReluMaskOf<T>(y.data<T>())
+                             : relu ? ReluMaskOf<T>(c.data(), d.data())
+                                    : ReluMaskOf<T>();
+  const auto dskip = adds ? GradSlotOf<T>{skip.data<T>()} : GradSlotOf<T>{};
   for (const auto& v : b.template variants<BatchNormKernelsOf<T>>()) {
     const auto pass = [&](const char* name, double tensors, auto&& body) {
       b.measure(v, shape.text(), name, shape.count, {0, tensors * bytes}, body);
     };
     const auto& k = *v.kernels;
-    pass("statistics", 1, [&] { k.statistics(s, x.data<T>(), c.data(), d.data()); });
-    pass("normalize", 2,
-         [&] { k.normalize(s, x.data<T>(), c.data(), d.data(), nullptr, true, y.data<T>()); });
-    pass("reduce", 3, [&] {
-      k.reduce(s, x.data<T>(), y.data<T>(), dy.data<T>(), c.data(), d.data(), c.data(), d.data());
+    pass("statistics", 1, [&] { k.statistics(s, x.data<T>(), mean.data(), var.data()); });
+    pass("normalize", adds ? 3 : 2, [&] {
+      k.normalize(s, x.data<T>(), c.data(), d.data(), adds ? skip.data<T>() : nullptr, relu, y.data<T>());
     });
-    pass("apply", 4, [&] {
-      k.apply(s, x.data<T>(), y.data<T>(), dy.data<T>(), c.data(), d.data(), c.data(), {dx.data<T>()}, {});
+    pass("reduce", adds ? 3 : 2,
+         [&] { k.reduce(s, x.data<T>(), mask, dy.data<T>(), c.data(), d.data(), mean.data(), var.data()); });
+    pass("apply", adds ? 5 : 3, [&] {
+      k.apply(s, x.data<T>(), mask, dy.data<T>(), c.data(), d.data(), c.data(), {dy.data<T>()}, dskip);
     });
   }
 }
@@ -170,6 +195,10 @@ Json bench_layers(const BenchOptions& o) {
   const Device device = o.compute.apply();
   const bool on_host = device.kind == Device::cpu;
   const ModelShapes shapes = shapes_of(ResNetCam(o.network(), ResNetCam::NoWeights{}), o.batch, o.image_size);
+  require(!o.onednn || conv_library,
+          "bench layers: this build has no oneDNN to compare with; build it with `make ONEDNN=1`");
+  require(!o.onednn || (on_host && precision() == Precision::f32),
+          "bench layers: --onednn compares f32 on the cpu: add --device cpu");
   BenchTable table(o, device);
   Peaks peaks = on_host ? measured_peaks() : peaks_of(device, precision());
   if (precision() == Precision::bf16)
@@ -195,6 +224,8 @@ Json bench_layers(const BenchOptions& o) {
     j.update(Json{{"threads", threads()},
                   {"burst_gflops", table.cores()->best_gflops()},
                   {"seconds_waited_for_quiet_cores", table.cores()->seconds_waited()}});
+  if (o.onednn)
+    j["library"] = conv_library->name;
   j["layers"] = table.layers(peaks);
   j["sums"] = table.sums(peaks);
   return j;

@@ -15,7 +15,8 @@ class Walk {
  public:
   Walk(ModelShapes& shapes, int batch) : shapes_(shapes), batch_(batch) {}
 
-  int convolution(const Conv2d& conv, int size, bool norm, bool image = false) {
+  // Returns the size of its result.
+  int convolution(const Conv2d& conv, int size, bool image = false) {
     const Shape& w = conv.weight.shape();
     const auto& o = conv.options;
     const Conv2dSizes s{batch_,    size,      size,     int(w[3]), int(w[0]),
@@ -26,24 +27,25 @@ class Walk {
       shapes_.convolutions.push_back({s, 1, image});
     else
       ++known->count;
-    if (norm)
-      add_norm(s.pixels(), s.k);
+    last_ = s;
     return s.out_h();
   }
-
- private:
-  void add_norm(int64_t rows, int channels) {
+  // Of the last convolution's result.
+  void norm(NormShape::Then then) {
+    const NormShape now{last_.pixels(), last_.k, then, 1};
     const auto known = std::find_if(shapes_.norms.begin(), shapes_.norms.end(), [&](const NormShape& n) {
-      return n.rows == rows && n.channels == channels;
+      return n.rows == now.rows && n.channels == now.channels && n.then == now.then;
     });
     if (known == shapes_.norms.end())
-      shapes_.norms.push_back({rows, channels, 1});
+      shapes_.norms.push_back(now);
     else
       ++known->count;
   }
 
+ private:
   ModelShapes& shapes_;
   int batch_;
+  Conv2dSizes last_{};
 };
 
 }  // namespace
@@ -60,22 +62,29 @@ std::string ConvShape::text() const {
 }
 
 std::string NormShape::text() const {
-  return std::to_string(rows) + " x " + std::to_string(channels);
+  constexpr const char* fused[] = {"", ", relu", ", add, relu"};
+  return std::to_string(rows) + " x " + std::to_string(channels) + fused[then];
 }
 
 ModelShapes shapes_of(const ResNetCam& model, int batch, int image_size) {
   ModelShapes shapes;
   Walk walk(shapes, batch);
-  int size = walk.convolution(model.stem.conv, image_size, true, true);
+  int size = walk.convolution(model.stem.conv, image_size, true);
+  walk.norm(NormShape::relu);
   shapes.pool = {batch, size, size, 64, 3, 2, 1};
   size = shapes.pool.out_h();
   for (const auto& stage : model.stages)
     for (const Block& block : stage) {
-      if (block.shortcut)
-        walk.convolution(block.shortcut->conv, size, true);
-      for (const ConvBn& layer : block.path) size = walk.convolution(layer.conv, size, true);
+      if (block.shortcut) {
+        walk.convolution(block.shortcut->conv, size);
+        walk.norm(NormShape::nothing);
+      }
+      for (const ConvBn& layer : block.path) {
+        size = walk.convolution(layer.conv, size);
+        walk.norm(&layer == &block.path.back() ? NormShape::add_relu : NormShape::relu);
+      }
     }
-  walk.convolution(model.head.conv, size, false);
+  walk.convolution(model.head.conv, size);
   return shapes;
 }
 

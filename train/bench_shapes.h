@@ -17,10 +17,12 @@ struct ConvShape {
 };
 
 struct NormShape {
+  enum Then { nothing, relu, add_relu };  // what it is fused with
   int64_t rows;
   int channels;
+  Then then;
   int count = 0;
-  std::string text() const;
+  std::string text() const;  // "50176 x 256, add, relu"
 };
 
 struct ModelShapes {

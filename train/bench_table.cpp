@@ -38,11 +38,24 @@ Peaks peaks_of(Device device, Precision precision) {
 }
 
 void BenchTable::add(Call call) {
-  if (call.library) {
-    double& best = library_seconds_[{call.layer, call.shape, call.pass}];
-    best = best == 0 ? call.seconds.front() : std::min(best, call.seconds.front());
-  }
+  if (call.library)
+    add_library({call.layer, call.shape, call.pass},
+                {call.seconds.front(), "rung " + std::to_string(call.rung)});
   calls_.push_back(std::move(call));
+}
+
+void BenchTable::add_library(const Key& key, const Library& now) {
+  const auto [known, is_new] = libraries_.try_emplace(key, now);
+  if (!is_new && now.seconds < known->second.seconds)
+    known->second = now;
+}
+
+void BenchTable::measure_library(const std::string& layer, const std::string& shape, const std::string& pass,
+                                 const std::function<std::vector<LibraryCall>()>& calls) {
+  if (!wanted(layer, shape, pass))
+    return;
+  for (const LibraryCall& call : calls())
+    add_library({layer, shape, pass}, {seconds_of(options_.repeats, *cores_, call.run).front(), call.how});
 }
 
 Json BenchTable::rates(const Work& w, double seconds, const Peaks& peaks) const {
@@ -68,9 +81,12 @@ Json BenchTable::layers(const Peaks& peaks) const {
                 {"ms", 1e3 * c.seconds.front()},
                 {"median_ms", 1e3 * c.seconds[c.seconds.size() / 2]}};
     row.update(rates(c.work, c.seconds.front(), peaks));
-    const auto library = library_seconds_.find({c.layer, c.shape, c.pass});
-    if (library != library_seconds_.end())
-      row["of_library"] = library->second / c.seconds.front();
+    const auto library = libraries_.find({c.layer, c.shape, c.pass});
+    if (library != libraries_.end()) {
+      row["library_ms"] = 1e3 * library->second.seconds;
+      row["library_how"] = library->second.how;
+      row["of_library"] = library->second.seconds / c.seconds.front();
+    }
     list.push_back(std::move(row));
   }
   return list;
@@ -90,9 +106,9 @@ Json BenchTable::sums(const Peaks& peaks) const {
     sum.work.bytes += c.count * c.work.bytes;
     sum.seconds += c.count * seconds;
     sum.floor += c.count * seconds * rates(c.work, seconds, peaks)["share"].get<double>();
-    const auto library = library_seconds_.find({c.layer, c.shape, c.pass});
-    sum.compared = sum.compared && library != library_seconds_.end();
-    sum.library += sum.compared ? c.count * library->second : 0;
+    const auto library = libraries_.find({c.layer, c.shape, c.pass});
+    sum.compared = sum.compared && library != libraries_.end();
+    sum.library += sum.compared ? c.count * library->second.seconds : 0;
   }
   Json list = Json::array();
   for (const auto& [key, sum] : all) {
@@ -102,8 +118,10 @@ Json BenchTable::sums(const Peaks& peaks) const {
                 {"ms", 1e3 * sum.seconds}};
     row.update(rates(sum.work, sum.seconds, peaks));
     row["share"] = sum.floor / sum.seconds;
-    if (sum.compared)
+    if (sum.compared) {
+      row["library_ms"] = 1e3 * sum.library;
       row["of_library"] = sum.library / sum.seconds;
+    }
     list.push_back(std::move(row));
   }
   return list;

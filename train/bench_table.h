@@ -3,14 +3,16 @@
 // The yardsticks. cpu: the multiply-add peak and the bandwidth that the host measures itself (train/bench.h).
 // GPU: the roofline of its data sheet. A call that makes F operations and has to move B bytes takes at least
 //     floor = max(F / peak of the precision, B / bandwidth),      share = floor / measured time
-// and, where the same call was measured with a library's rung too, of_library = the library's time / its
-// time.
+// and, where the same call was measured with a library too - a rung that runs on request, or one that is
+// linked for the comparison (train/bench_library.h) - of_library = the library's time / its time.
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 #include <tuple>
 
 #include "train/bench.h"
+#include "train/bench_library.h"
 
 namespace lucida {
 
@@ -39,12 +41,15 @@ class BenchTable {
   template <class Body>
   void measure(const std::string& layer, const std::string& shape, const std::string& pass, int rung,
                bool library, int count, Work work, Body&& body, int ran = -1) {
-    const std::string name = layer + " " + shape + " " + pass;
-    if (name.find(options_.only) != std::string::npos)
+    if (wanted(layer, shape, pass))
       add({layer, shape, pass, rung, ran < 0 ? rung : ran, library, count, work,
            cores_ ? seconds_of(options_.repeats, *cores_, body)
                   : seconds_on(device_, options_.repeats, body)});
   }
+
+  // The fastest of the library's ways to compute what rows of this name compute; `calls` makes them.
+  void measure_library(const std::string& layer, const std::string& shape, const std::string& pass,
+                       const std::function<std::vector<LibraryCall>()>& calls);
 
   bool empty() const { return calls_.empty(); }
   nlohmann::ordered_json layers(const Peaks&) const;
@@ -62,14 +67,23 @@ class BenchTable {
   };
   using Key = std::tuple<std::string, std::string, std::string>;  // layer, shape, pass
 
+  struct Library {
+    double seconds;
+    std::string how;
+  };
+
+  bool wanted(const std::string& layer, const std::string& shape, const std::string& pass) const {
+    return (layer + " " + shape + " " + pass).find(options_.only) != std::string::npos;
+  }
   void add(Call);
+  void add_library(const Key&, const Library&);
   nlohmann::ordered_json rates(const Work&, double seconds, const Peaks&) const;
 
   const BenchOptions& options_;
   Device device_;
   std::optional<QuietCores> cores_;
   std::vector<Call> calls_;
-  std::map<Key, double> library_seconds_;
+  std::map<Key, Library> libraries_;
 };
 
 }  // namespace lucida

@@ -26,8 +26,8 @@ const Plan& plan_of(int depth) {
   return *plan;
 }
 
-int features(int depth) {
-  return plan_of(depth).bottleneck ? 2048 : 512;
+int features(const ResNetOptions& o) {
+  return o.width * (plan_of(o.depth).bottleneck ? 32 : 8);
 }
 
 // One block of `width`; `dilation` is that of its 3x3 convolutions.
@@ -53,9 +53,9 @@ std::array<std::vector<Block>, 4> make_stages(const ResNetOptions& o) {
   const Plan& plan = plan_of(o.depth);
   const bool v1 = o.variant == "v1";
   std::array<std::vector<Block>, 4> stages;
-  int in = 64, reached = 4, dilation = 1;
+  int in = o.width, reached = 4, dilation = 1;
   for (size_t s = 0; s < 4; ++s) {
-    const int width = 64 << s;
+    const int width = o.width << s;
     int stride = s == 0 ? 1 : 2, first_dilation = dilation;
     if (reached * stride > o.output_stride) {
       dilation *= stride;
@@ -77,6 +77,8 @@ void require_known(const ResNetOptions& o) {
   require(o.output_stride == 32 || o.output_stride == 16 || o.output_stride == 8, "output stride ",
           o.output_stride, " is not possible: 32, 16 or 8");
   require(o.classes >= 1, "a classifier needs at least one class, got ", o.classes);
+  require(o.width >= 1 && o.width <= 1024, "a first stage of ", o.width,
+          " channels is not possible: 1 to 1024");
   require(o.alpha > 0, "alpha must be positive, got ", o.alpha);
 }
 
@@ -119,9 +121,9 @@ Tensor run_again_on_the_way_back(Block& block, const Tensor& x, Mode mode) {
 
 ResNetCam::ResNetCam(ResNetOptions o, NoWeights)
     : options((require_known(o), o)),
-      stem(3, 64, Conv2d::Options{.kernel = 7, .stride = 2, .pad = 3}),
+      stem(3, o.width, Conv2d::Options{.kernel = 7, .stride = 2, .pad = 3}),
       stages(make_stages(o)),
-      head(features(o.depth), o.classes) {}
+      head(features(o), o.classes) {}
 
 ResNetCam::ResNetCam(ResNetOptions o, uint64_t seed) : ResNetCam(o, NoWeights{}) {
   const Random random(seed, Stream::initialise);
@@ -212,7 +214,7 @@ std::vector<ResNetCam::Row> ResNetCam::table(int image_size) {
   };
   int size = row("conv1", stem.conv, image_size, true);
   size = (size + 2 - 3) / 2 + 1;
-  rows.push_back({"maxpool", "3x3/2 max pool", {1, size, size, 64}, 0, 0});
+  rows.push_back({"maxpool", "3x3/2 max pool", {1, size, size, options.width}, 0, 0});
   for (size_t s = 0; s < stages.size(); ++s)
     for (size_t i = 0; i < stages[s].size(); ++i) {
       const std::string name = "layer" + std::to_string(s + 1) + "." + std::to_string(i);

@@ -29,6 +29,7 @@ struct ResNetOptions {
   int classes = 20;
   float alpha = 1;          // BoostLU; 1 is off
   bool zero_gamma = false;  // last gamma of each block starts at 0: the block starts as the identity
+  int width = 64;           // channels of the first stage, doubled by each further one; 64 as published
 };
 int resnet_depth(const std::string& name);  // "resnet50" -> 50; Error lists the known names
 

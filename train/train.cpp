@@ -26,6 +26,9 @@ void add_model_options(CLI::App& app, TrainOptions& o) {
       ->capture_default_str();
   app.add_option("--variant", o.variant, "v1: stride in a bottleneck's first 1x1; v1.5: in its 3x3")
       ->capture_default_str();
+  app.add_option("--width", o.width,
+                 "channels of the first stage, doubled by each further one (64: as published)")
+      ->capture_default_str();
   app.add_option("--output-stride", o.output_stride, "image size / map size: 32, 16, 8")
       ->capture_default_str();
   app.add_option("--alpha", o.alpha, "BoostLU: factor of a map's positive scores (1: off)")

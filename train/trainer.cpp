@@ -26,7 +26,7 @@ void on_signal(int number) {
 }
 
 ResNetOptions model_options(const TrainOptions& o, int classes) {
-  return {resnet_depth(o.model), o.variant, o.output_stride, classes, o.alpha, o.zero_gamma};
+  return {resnet_depth(o.model), o.variant, o.output_stride, classes, o.alpha, o.zero_gamma, o.width};
 }
 
 constexpr const char* estimates_name = "loss.table";

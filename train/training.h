@@ -32,7 +32,7 @@ struct TrainOptions {
   std::string labels, observe = "pos=1,neg=0,seed=1200";
   LossChoice loss;
   std::string model = "resnet50", variant = "v1.5", init;
-  int output_stride = 32;
+  int output_stride = 32, width = 64;
   float alpha = 5;
   bool zero_gamma = false;
   std::vector<std::string> freeze;

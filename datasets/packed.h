@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "datasets/dataset.h"
+#include "engine/file.h"
 
 namespace lucida {
 
@@ -31,11 +32,8 @@ struct PackEntry {
 class PackedImages {
  public:
   explicit PackedImages(std::string path);  // throws Error when it is no pack, or a broken one
-  ~PackedImages();
-  PackedImages(const PackedImages&) = delete;
-  PackedImages& operator=(const PackedImages&) = delete;
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
   int image_size() const { return image_size_; }
   int64_t count() const { return count_; }
 
@@ -49,9 +47,7 @@ class PackedImages {
   void read_index();
   const PackEntry* find(const Dataset& data, int64_t row) const;
 
-  std::string path_;
-  const uint8_t* map_ = nullptr;
-  size_t bytes_ = 0;
+  MappedFile file_;
   int image_size_ = 0;
   int64_t count_ = 0;
   const PackEntry* index_ = nullptr;

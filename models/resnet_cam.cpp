@@ -141,21 +141,44 @@ ResNetCam::ResNetCam(ResNetOptions o, uint64_t seed) : ResNetCam(o, NoWeights{})
   head.conv.initialise_uniform(random, item);
 }
 
+Tensor ResNetCam::run_parts(int first, int last, Tensor h, Mode mode, Keep keep) {
+  if (first == 0 && last > 0) {
+    const LayerName name("conv1");
+    h = max_pool(batchnorm_relu(stem.bn, stem.conv(h), mode), 3, 2, 1);
+  }
+  for (size_t s = size_t(std::max(first, 1)); s < size_t(last); ++s)
+    for (size_t i = 0; i < stages[s - 1].size(); ++i) {
+      const LayerName name("layer" + std::to_string(s) + "." + std::to_string(i));
+      Block& block = stages[s - 1][i];
+      h = keep == Keep::activations ? block(h, mode) : run_again_on_the_way_back(block, h, mode);
+    }
+  return h;
+}
+
+ResNetCam::Output ResNetCam::from(int first, const Tensor& x, Mode mode, Keep keep) {
+  return head(run_parts(first, parts, x, mode, keep), options.alpha);
+}
+
 ResNetCam::Output ResNetCam::operator()(const Tensor& images, Mode mode, Keep keep) {
   require(images.shape().rank() == 4 && images.shape()[3] == 3, "resnet: images must be [N,H,W,3], got ",
           images.shape());
-  Tensor h;
-  {
-    const LayerName name("conv1");
-    h = max_pool(batchnorm_relu(stem.bn, stem.conv(images), mode), 3, 2, 1);
-  }
-  for (size_t s = 0; s < stages.size(); ++s)
-    for (size_t i = 0; i < stages[s].size(); ++i) {
-      const LayerName name("layer" + std::to_string(s + 1) + "." + std::to_string(i));
-      Block& block = stages[s][i];
-      h = keep == Keep::activations ? block(h, mode) : run_again_on_the_way_back(block, h, mode);
-    }
-  return head(h, options.alpha);
+  return from(0, images, mode, keep);
+}
+
+int ResNetCam::frozen_parts() {
+  const auto still = [](const ConvBn& layer) {
+    const BatchNorm2d& bn = layer.bn;
+    return !layer.conv.weight.wants_grad() && !bn.gamma.wants_grad() && !bn.beta.wants_grad() && bn.frozen;
+  };
+  if (!still(stem))
+    return 0;
+  const auto moves = [&](const std::vector<Block>& stage) {
+    return std::any_of(stage.begin(), stage.end(), [&](const Block& block) {
+      return !std::all_of(block.path.begin(), block.path.end(), still) ||
+             (block.shortcut && !still(*block.shortcut));
+    });
+  };
+  return 1 + int(std::find_if(stages.begin(), stages.end(), moves) - stages.begin());
 }
 
 void ResNetCam::visit(Visitor& v) {

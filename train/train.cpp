@@ -85,6 +85,12 @@ void add_run_options(CLI::App& app, TrainOptions& o) {
   app.add_option("--checkpoint-every", o.checkpoint_every, "save every so many steps too (0: each epoch)")
       ->capture_default_str();
   app.add_flag("--graph,!--no-graph", o.graph, "on a GPU: record a step once (CUDA graph) and replay it");
+  app.add_flag("--cache-frozen", o.cache_frozen,
+               "with --freeze conv1,bn1,layer1,...: compute what the frozen parts make of each image and its "
+               "mirror once, keep it in a file and begin each step there; the same training to the bit");
+  app.add_option("--cache-folder", o.cache_folder,
+                 "--cache-frozen: folder of that file (default: the run's; runs that share a folder, images "
+                 "and frozen weights share the file)");
   app.add_flag("--recompute", o.recompute,
                "keep only what goes into each residual block and compute the rest again on the way back: the "
                "same bits in about half the memory, for a third more multiplications");

@@ -91,13 +91,10 @@ void Loader::State::open(int64_t batch) {
 void Loader::State::fetch(int64_t row, Image& image) const {
   const int size = options.image_size;
   ImageDraws draws(options.seed, row, epoch);
-  if (options.packed) {
-    const uint8_t* pixels = options.packed->pixels(dataset, row);
-    image.width = image.height = size;
-    image.pixels.assign(pixels, pixels + size_t(3) * size_t(size) * size_t(size));
-  } else {
+  if (options.packed)
+    options.packed->read(dataset, row, image);
+  else
     resize(random_crop(read_image(dataset.image_path(row)), options.augment, draws), size, size, image);
-  }
   apply_operations(image, options.augment, draws);
   apply_cutout(image, options.augment, draws);
 }
@@ -207,10 +204,8 @@ Loader::Loader(const Dataset& dataset, std::vector<int64_t> indices, LoaderOptio
   for (int64_t i : indices)
     require(i >= 0 && i < dataset.size(), "loader: index ", i, " of a data set of ", dataset.size(),
             " images");
-  if (options.packed) {
-    require(options.augment.crop >= 1, "--random-crop needs the images themselves; leave out --packed");
+  if (options.packed)
     options.packed->check_holds(dataset, indices, options.image_size, options.skip_bad);
-  }
   if (options.features)
     options.features->check_holds(dataset.size(), options.flip || options.mirror);
   if (labels.empty())

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <unordered_map>
 
-#include "datasets/images.h"
 #include "engine/error.h"
 #include "engine/file.h"
 #include "engine/parallel.h"
@@ -209,6 +208,12 @@ const uint8_t* PackedImages::pixels(const Dataset& data, int64_t row) const {
     checked.store(true, std::memory_order_relaxed);
   }
   return first;
+}
+
+void PackedImages::read(const Dataset& data, int64_t row, Image& image) const {
+  const uint8_t* first = pixels(data, row);
+  image.width = image.height = image_size_;
+  image.pixels.assign(first, first + image_bytes(image_size_));
 }
 
 }  // namespace lucida

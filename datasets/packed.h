@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "datasets/dataset.h"
+#include "datasets/images.h"
 #include "engine/file.h"
 
 namespace lucida {
@@ -42,6 +43,7 @@ class PackedImages {
   void check_holds(const Dataset& data, const std::vector<int64_t>& rows, int image_size, bool some) const;
   // The 3*S*S bytes of an image. Throws Error when it is not in the pack or its pixels are damaged.
   const uint8_t* pixels(const Dataset& data, int64_t row) const;
+  void read(const Dataset& data, int64_t row, Image& image) const;  // a copy of them
 
  private:
   void read_index();

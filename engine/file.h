@@ -44,11 +44,11 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// One process at a time holds it; others wait in the constructor. A file that stays, empty, beside what it
-// guards; a process that ends in whatever way lets go.
+// A file or folder that one process at a time holds; others wait in the constructor. A process that ends, in
+// whatever way, lets go.
 class FileLock {
  public:
-  explicit FileLock(const std::string& path);
+  explicit FileLock(const std::string& path);  // throws Error when it is not there
   ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;

@@ -24,7 +24,8 @@ class ResNetInference {
   // `first`: the part of the network that is given its input (ResNetCam::from); 0: images.
   ResNetInference(ResNetCam&, bool fold = true, int first = 0);
 
-  // f32 images, or what the parts before `first` made of them. What it returned before is overwritten unless somebody still holds it.
+  // f32 images, or what the parts before `first` made of them. What it returned before is overwritten unless
+  // somebody still holds it.
   ResNetCam::Output operator()(const Tensor& images);
   Device device() const { return model_.device(); }
   bool folded() const { return fold_; }

@@ -96,18 +96,6 @@ TEST_CASE("resnet: names and shapes are torchvision's, depths 18 to 152") {
   }
 }
 
-TEST_CASE("resnet: a narrower first stage narrows all") {
-  ResNetCam model({.depth = 50, .classes = 7, .width = 8}, ResNetCam::NoWeights{});
-  for (const NamedTensor& t : named_tensors(model)) {
-    if (t.name == "layer4.2.conv2.weight")
-      CHECK(t.tensor->shape() == Shape{64, 3, 3, 64});
-    if (t.name == "classifier.weight")
-      CHECK(t.tensor->shape() == Shape{7, 1, 1, 256});
-  }
-  CHECK(model(Tensor::full({1, 40, 40, 3}, 0), Mode::eval).logits.shape() == Shape{1, 7});
-  CHECK_THROWS_AS(ResNetCam({.width = 0}, ResNetCam::NoWeights{}), Error);
-}
-
 TEST_CASE("resnet: maps and logits equal PyTorch's") {
   struct Case {
     const char* name;

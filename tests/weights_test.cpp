@@ -46,6 +46,18 @@ TEST_CASE("weights: a checkpoint brings the whole model back, to the bit") {
   CHECK(file.at("conv1.weight", path).floats()[1 * 49 + 2 * 7 + 5] == w[(2 * 7 + 5) * 3 + 1]);
 }
 
+TEST_CASE("weights: a narrower first stage narrows all") {
+  ResNetCam model({.depth = 50, .classes = 7, .width = 8}, ResNetCam::NoWeights{});
+  for (const NamedTensor& t : named_tensors(model)) {
+    if (t.name == "layer4.2.conv2.weight")
+      CHECK(t.tensor->shape() == Shape{64, 3, 3, 64});
+    if (t.name == "classifier.weight")
+      CHECK(t.tensor->shape() == Shape{7, 1, 1, 256});
+  }
+  CHECK(model(Tensor::full({1, 40, 40, 3}, 0), Mode::eval).logits.shape() == Shape{1, 7});
+  CHECK_THROWS_AS(ResNetCam({.width = 0}, ResNetCam::NoWeights{}), Error);
+}
+
 TEST_CASE("weights: a file that covers a part is loaded as far as it fits, and reported") {
   const test::Scratch folder;
   const std::string path = folder.path("part.safetensors");

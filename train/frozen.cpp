@@ -82,7 +82,8 @@ void require_room(const FeatureHeader& header, const std::string& folder) {
           gibibytes(room.available), ": --cache-folder elsewhere, or leave --cache-frozen out");
 }
 
-// A last batch filled up: kernels for few images may sum in another order, and most steps are of full batches.
+// A last batch filled up: kernels for few images may sum in another order, and most steps are of full
+// batches.
 Tensor full(const Tensor& images, int64_t batch) {
   const Shape& s = images.shape();
   if (s[0] == batch)

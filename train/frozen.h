@@ -3,9 +3,9 @@
 // (datasets/features.h), plain and mirrored, and an epoch begins where training does.
 //
 // With layer3 and all before it frozen, a training step of ResNet-50 at 224 x 224 is 1.5 GFLOP an image
-// forward instead of 4.1 (a multiply-add counted once), and its backward pass is what it was. Losses and
-// weights have the same bits as without; scores of an evaluation differ by rounding, because there BatchNorm
-// is folded into the weights of whatever part runs (models/resnet_inference.h).
+// forward instead of 8.2, and its backward pass is what it was. Losses and weights have the same bits as
+// without where batches are full; in a smaller last one kernels may sum in another order. Scores of an
+// evaluation differ by rounding: there BatchNorm is folded into the weights (models/resnet_inference.h).
 //
 // Read next:  train/frozen.cpp, datasets/features.h, train/trainer.cpp, tests/frozen_test.cpp
 #pragma once
@@ -17,8 +17,8 @@
 
 namespace lucida {
 
-// Parts from the first on that can be kept. Throws Error that says what is in the way: nothing frozen from the
-// front on, or images that change by more than a mirror.
+// Parts from the first on that can be kept. Throws Error that says what is in the way: nothing frozen from
+// the front on, or images that change by more than a mirror.
 int parts_to_keep(ResNetCam&, const Augmentation&);
 
 // Features of every image of `data` after the first `parts` parts of the model, from the file in `folder` that

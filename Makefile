@@ -6,6 +6,7 @@
 #   make train RECIPE=coco/ll-r-boostlu ROOT=.../coco    a published run; docs/recipes.md lists them
 #   make eval CHECKPOINT=runs/scenes/best.safetensors ARGS="--alpha 5"
 #   make cam  CHECKPOINT=... IMAGE="a.jpg b.jpg"        overlays and raw maps in OUT (default cams/)
+#   make study ROOT=.../VOCdevkit INIT=resnet50.safetensors   the losses compared, two hours on two cores: docs/results.md
 #   make test                  every test; the last line is the count
 #   make bench [ARGS="--json"] a training step, each layer and the loader, timed on this machine
 #   make cuda                  build/cuda/lucida with nvcc for sm_80 and sm_90, and what ptxas says of every kernel
@@ -66,7 +67,7 @@ PROGRAM   := $(if $(filter 1,$(ONEDNN)),$(B)/lucida-onednn,$(if $(filter 1,$(CUD
 ONE_MAKE   = $(MAKE) $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(JOBS))
 NEED_NVCC  = test -x $(NVCC) || { echo "make $@ needs nvcc, of the CUDA toolkit: CUDA_HOME=/where/it/is"; exit 1; }
 
-.PHONY: all cuda cuda-test ptxas train eval cam bench profile profile-kernel test layout read \
+.PHONY: all cuda cuda-test ptxas train eval cam study bench profile profile-kernel test layout read \
         deps need-onednn format lint clean help
 export KERNEL RUNG SHAPE SET PASS PRECISION REPEAT STEPS # of make profile and make profile-kernel
 all: build/.deps
@@ -135,6 +136,10 @@ eval: all
 cam: all
 	@test -n "$(IMAGE)" || { echo 'make cam needs IMAGE="photo.jpg ..." (and CHECKPOINT=...)'; exit 2; }
 	build/lucida cam --checkpoint $(CHECKPOINT) $(addprefix --image ,$(IMAGE)) --out $(or $(OUT),cams) $(ARGS)
+# ROOT and INIT must be given; it goes on where it was stopped.
+study: all
+	@python3 scripts/study.py --root "$(if $(filter file,$(origin ROOT)),,$(ROOT))" --init "$(INIT)" \
+	  --out $(or $(OUT),runs/study) $(ARGS)
 bench: all
 	build/lucida bench step $(ARGS)
 	build/lucida bench layers $(ARGS)

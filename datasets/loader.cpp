@@ -93,13 +93,10 @@ void Loader::State::open(int64_t batch) {
 void Loader::State::fetch(int64_t row, Image& image) const {
   const int size = options.image_size;
   ImageDraws draws(options.seed, row, epoch);
-  if (options.packed) {
-    const uint8_t* pixels = options.packed->pixels(dataset, row);
-    image.width = image.height = size;
-    image.pixels.assign(pixels, pixels + size_t(3) * size_t(size) * size_t(size));
-  } else {
+  if (options.packed)
+    options.packed->read(dataset, row, image);
+  else
     resize(random_crop(read_image(dataset.image_path(row)), options.augment, draws), size, size, image);
-  }
   apply_operations(image, options.augment, draws);
   apply_cutout(image, options.augment, draws);
 }
@@ -107,12 +104,16 @@ void Loader::State::fetch(int64_t row, Image& image) const {
 void Loader::State::load(int64_t position, Slot::Item& item) const {
   item.error.clear();
   item.fatal = false;
+  const int64_t row = order[size_t(position)];
   try {
-    fetch(order[size_t(position)], item.image);
+    if (options.features)
+      options.features->check(row, flips(row));  // and so reads them from the disk, ahead of next()
+    else
+      fetch(row, item.image);
   } catch (const Error& e) {
     item.error = e.what();
   } catch (const std::exception& e) {
-    item.error = dataset.image_path(order[size_t(position)]) + ": " + e.what();
+    item.error = dataset.image_path(row) + ": " + e.what();
     item.fatal = true;
   }
 }
@@ -206,10 +207,10 @@ Loader::Loader(const Dataset& dataset, std::vector<int64_t> indices, LoaderOptio
   for (int64_t i : indices)
     require(i >= 0 && i < dataset.size(), "loader: index ", i, " of a data set of ", dataset.size(),
             " images");
-  if (options.packed) {
-    require(options.augment.crop >= 1, "--random-crop needs the images themselves; leave out --packed");
+  if (options.packed)
     options.packed->check_holds(dataset, indices, options.image_size, options.skip_bad);
-  }
+  if (options.features)
+    options.features->check_holds(dataset.size(), options.flip || options.mirror);
   if (labels.empty())
     labels = dataset.labels;
   require(labels.rows == dataset.size() && labels.columns == int64_t(dataset.classes.size()),
@@ -269,11 +270,16 @@ std::optional<Batch> Loader::next() {
   return state.advance([&](Batch& batch, const std::vector<const Image*>& images) {
     const MemoryLabel label("batch");
     const int64_t n = int64_t(images.size()), s = state.options.image_size, classes = state.labels.columns;
-    batch.images = Tensor::empty({n, s, s, 3});
+    const FrozenFeatures* features = state.options.features.get();
+    batch.images = Tensor::empty(features ? features->shape(n) : Shape{n, s, s, 3});
+    const int64_t floats = batch.images.count() / n;
     batch.labels = Tensor::empty({n, classes});
     parallel_tasks(n, [&](int64_t i) {
       const int64_t row = batch.indices[size_t(i)];
-      normalize(*images[size_t(i)], state.flips(row), batch.images.data() + i * s * s * 3);
+      if (features)
+        std::copy_n(features->at(row, state.flips(row)), floats, batch.images.data() + i * floats);
+      else
+        normalize(*images[size_t(i)], state.flips(row), batch.images.data() + i * floats);
       state.labels.copy_row(row, batch.labels.data() + i * classes);
     });
   });

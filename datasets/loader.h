@@ -25,6 +25,7 @@
 
 #include "datasets/augment.h"
 #include "datasets/dataset.h"
+#include "datasets/features.h"
 #include "datasets/packed.h"
 #include "engine/tensor.h"
 
@@ -43,10 +44,12 @@ struct LoaderOptions {
   bool drop_last = false;  // leave out a last batch that is not full
   bool skip_bad = false;   // leave out images that cannot be read instead of throwing; see skipped()
   std::shared_ptr<const PackedImages> packed = nullptr;  // where pixels come from instead of the image files
+  std::shared_ptr<const FrozenFeatures> features = nullptr;  // these in place of images
 };
 
 struct Batch {
-  Tensor images;                 // [B,S,S,3], normalised; f32, or bf16 where a device computes in it
+  Tensor images;                 // [B,S,S,3], normalised; f32, or bf16 where a device computes in it. With
+                                 // LoaderOptions::features: [B,h,w,C], those
   Tensor labels;                 // f32 [B,L]
   std::vector<int64_t> indices;  // B rows of the data set
   int64_t number = 0;            // within the epoch; resume with start(epoch, number + 1)

@@ -1,18 +1,12 @@
 #include "datasets/packed.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <unordered_map>
 
-#include "datasets/images.h"
 #include "engine/error.h"
 #include "engine/file.h"
 #include "engine/parallel.h"
@@ -148,48 +142,31 @@ std::vector<std::string> pack_images(const std::string& path, const std::vector<
   return errors;
 }
 
-PackedImages::PackedImages(std::string path) : path_(std::move(path)) {
-  const int descriptor = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  require(descriptor >= 0, path_, ": cannot be opened: ", std::strerror(errno));
-  struct stat status {};
-  fstat(descriptor, &status);
-  bytes_ = size_t(status.st_size);
-  void* map = bytes_ > 0 ? mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, descriptor, 0) : MAP_FAILED;
-  close(descriptor);
-  require(map != MAP_FAILED, path_, ": cannot be mapped into memory: ", std::strerror(errno));
-  map_ = static_cast<const uint8_t*>(map);
-  try {
-    read_index();
-  } catch (...) {
-    munmap(map, bytes_);
-    throw;
-  }
+PackedImages::PackedImages(std::string path) : file_(std::move(path)) {
+  read_index();
 }
 
 void PackedImages::read_index() {
   const std::string again = "; make it again with: lucida data pack";
-  require(bytes_ >= first_pixels && std::memcmp(map_, magic, sizeof magic) == 0, path_,
+  const uint8_t* map = file_.data();
+  require(file_.size() >= first_pixels && std::memcmp(map, magic, sizeof magic) == 0, path(),
           ": is no packed data set", again);
   Trailer t;
-  std::memcpy(&t, map_ + bytes_ - sizeof t, sizeof t);
-  require(std::memcmp(t.magic, magic, sizeof magic) == 0 && t.own_crc == own_crc(t), path_,
+  std::memcpy(&t, map + file_.size() - sizeof t, sizeof t);
+  require(std::memcmp(t.magic, magic, sizeof magic) == 0 && t.own_crc == own_crc(t), path(),
           ": is cut off or damaged at its end", again);
-  require(t.version == version, path_, ": is of version ", t.version, ", this program reads ", version,
+  require(t.version == version, path(), ": is of version ", t.version, ", this program reads ", version,
           again);
   const size_t index_bytes = t.count * sizeof(PackEntry);
-  require(t.index_offset + index_bytes + sizeof t == bytes_ &&
+  require(t.index_offset + index_bytes + sizeof t == file_.size() &&
               first_pixels + t.count * image_bytes(int(t.image_size)) <= t.index_offset,
-          path_, ": has ", bytes_, " bytes, not those of ", t.count, " images of ", t.image_size, " pixels",
-          again);
-  require(crc_of(map_ + t.index_offset, index_bytes) == t.index_crc, path_, ": its index is damaged", again);
+          path(), ": has ", file_.size(), " bytes, not those of ", t.count, " images of ", t.image_size,
+          " pixels", again);
+  require(crc_of(map + t.index_offset, index_bytes) == t.index_crc, path(), ": its index is damaged", again);
   image_size_ = int(t.image_size);
   count_ = int64_t(t.count);
-  index_ = reinterpret_cast<const PackEntry*>(map_ + t.index_offset);
+  index_ = reinterpret_cast<const PackEntry*>(map + t.index_offset);
   checked_ = std::make_unique<std::atomic<bool>[]>(t.count);
-}
-
-PackedImages::~PackedImages() {
-  munmap(const_cast<uint8_t*>(map_), bytes_);
 }
 
 const PackEntry* PackedImages::find(const Dataset& data, int64_t row) const {
@@ -201,36 +178,42 @@ const PackEntry* PackedImages::find(const Dataset& data, int64_t row) const {
 
 void PackedImages::check_holds(const Dataset& data, const std::vector<int64_t>& rows, int image_size,
                                bool some) const {
-  require(image_size == image_size_, path_, ": holds images of ", image_size_, " pixels, --image-size is ",
+  require(image_size == image_size_, path(), ": holds images of ", image_size_, " pixels, --image-size is ",
           image_size, "; pack again with that size, or change --image-size");
   int64_t held = 0;
   for (const int64_t row : rows) {
     const PackEntry* entry = find(data, row);
-    require(entry || some, path_, ": does not hold ", data.images[size_t(row)], " of data set ", data.name,
+    require(entry || some, path(), ": does not hold ", data.images[size_t(row)], " of data set ", data.name,
             "; pack this split too (lucida data pack --split train,test)");
     std::error_code gone;
     const uintmax_t bytes = entry ? fs::file_size(data.image_path(row), gone) : 0;
-    require(!entry || gone || bytes == entry->source_bytes, path_, ": ", data.image_path(row),
+    require(!entry || gone || bytes == entry->source_bytes, path(), ": ", data.image_path(row),
             " has changed ", "since it was packed (", entry ? entry->source_bytes : 0, " bytes then, ", bytes,
             " now): pack the data set again");
     held += entry != nullptr;
   }
-  require(held > 0 || rows.empty(), path_, ": holds no image of data set ", data.name, ", split ",
+  require(held > 0 || rows.empty(), path(), ": holds no image of data set ", data.name, ", split ",
           data.split);
 }
 
 const uint8_t* PackedImages::pixels(const Dataset& data, int64_t row) const {
   const PackEntry* entry = find(data, row);
-  require(entry != nullptr, path_, ": does not hold ", data.images[size_t(row)]);
+  require(entry != nullptr, path(), ": does not hold ", data.images[size_t(row)]);
   const size_t bytes = image_bytes(image_size_);
-  const uint8_t* first = map_ + first_pixels + entry->image * bytes;
+  const uint8_t* first = file_.data() + first_pixels + entry->image * bytes;
   std::atomic<bool>& checked = checked_[entry->image];
   if (!checked.load(std::memory_order_relaxed)) {
-    require(crc_of(first, bytes) == entry->crc, path_, ": the pixels of ", data.images[size_t(row)],
+    require(crc_of(first, bytes) == entry->crc, path(), ": the pixels of ", data.images[size_t(row)],
             " are damaged; pack the data set again");
     checked.store(true, std::memory_order_relaxed);
   }
   return first;
+}
+
+void PackedImages::read(const Dataset& data, int64_t row, Image& image) const {
+  const uint8_t* first = pixels(data, row);
+  image.width = image.height = image_size_;
+  image.pixels.assign(first, first + image_bytes(image_size_));
 }
 
 }  // namespace lucida

@@ -20,6 +20,8 @@
 #include <vector>
 
 #include "datasets/dataset.h"
+#include "datasets/images.h"
+#include "engine/file.h"
 
 namespace lucida {
 
@@ -31,11 +33,8 @@ struct PackEntry {
 class PackedImages {
  public:
   explicit PackedImages(std::string path);  // throws Error when it is no pack, or a broken one
-  ~PackedImages();
-  PackedImages(const PackedImages&) = delete;
-  PackedImages& operator=(const PackedImages&) = delete;
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
   int image_size() const { return image_size_; }
   int64_t count() const { return count_; }
 
@@ -44,14 +43,13 @@ class PackedImages {
   void check_holds(const Dataset& data, const std::vector<int64_t>& rows, int image_size, bool some) const;
   // The 3*S*S bytes of an image. Throws Error when it is not in the pack or its pixels are damaged.
   const uint8_t* pixels(const Dataset& data, int64_t row) const;
+  void read(const Dataset& data, int64_t row, Image& image) const;  // a copy of them
 
  private:
   void read_index();
   const PackEntry* find(const Dataset& data, int64_t row) const;
 
-  std::string path_;
-  const uint8_t* map_ = nullptr;
-  size_t bytes_ = 0;
+  MappedFile file_;
   int image_size_ = 0;
   int64_t count_ = 0;
   const PackEntry* index_ = nullptr;

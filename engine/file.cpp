@@ -1,6 +1,9 @@
 #include "engine/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -59,6 +62,40 @@ void AtomicFile::fail_with_reason(const char* what) const {
   const int reason = errno;
   fail(path_, ": ", what, ": ", std::strerror(reason),
        reason == ENOSPC ? " (the old file is unchanged)" : "");
+}
+
+MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
+  const int descriptor = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  require(descriptor >= 0, path_, ": cannot be opened: ", std::strerror(errno));
+  struct stat status {};
+  fstat(descriptor, &status);
+  size_ = size_t(status.st_size);
+  void* map = size_ > 0 ? mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0) : nullptr;
+  const int reason = errno;
+  close(descriptor);
+  require(map != MAP_FAILED, path_, ": cannot be mapped into memory: ", std::strerror(reason));
+  data_ = static_cast<const uint8_t*>(map);
+}
+
+MappedFile::~MappedFile() {
+  if (data_)
+    munmap(const_cast<uint8_t*>(data_), size_);
+}
+
+FileLock::FileLock(const std::string& path)
+    : descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  require(descriptor_ >= 0, path, ": cannot be opened: ", std::strerror(errno));
+  int failed = 0;
+  while ((failed = flock(descriptor_, LOCK_EX)) != 0 && errno == EINTR) {
+  }
+  const int reason = errno;
+  if (failed)
+    close(descriptor_);
+  require(!failed, path, ": cannot be locked: ", std::strerror(reason));
+}
+
+FileLock::~FileLock() {
+  close(descriptor_);
 }
 
 void write_file_atomically(const std::string& path, std::string_view bytes) {

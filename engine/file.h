@@ -4,6 +4,7 @@
 // folder is flushed too: after a crash or a full disk the old file is still intact.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,36 @@ class AtomicFile {
  private:
   [[noreturn]] void fail_with_reason(const char* what) const;
   std::string path_, temporary_;
+  int descriptor_ = -1;
+};
+
+// A file's bytes as read-only memory; pages come from the disk when they are first read.
+class MappedFile {
+ public:
+  explicit MappedFile(std::string path);  // throws Error with the system's reason
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  const std::string& path() const { return path_; }
+  const uint8_t* data() const { return data_; }
+  size_t size() const { return size_; }
+
+ private:
+  std::string path_;
+  const uint8_t* data_ = nullptr;  // null: an empty file
+  size_t size_ = 0;
+};
+
+// A file or folder that one process at a time holds; others wait in the constructor. A process that ends, in
+// whatever way, lets go.
+class FileLock {
+ public:
+  explicit FileLock(const std::string& path);  // throws Error when it is not there
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
   int descriptor_ = -1;
 };
 

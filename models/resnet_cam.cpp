@@ -26,8 +26,8 @@ const Plan& plan_of(int depth) {
   return *plan;
 }
 
-int features(int depth) {
-  return plan_of(depth).bottleneck ? 2048 : 512;
+int features(const ResNetOptions& o) {
+  return o.width * (plan_of(o.depth).bottleneck ? 32 : 8);
 }
 
 // One block of `width`; `dilation` is that of its 3x3 convolutions.
@@ -53,9 +53,9 @@ std::array<std::vector<Block>, 4> make_stages(const ResNetOptions& o) {
   const Plan& plan = plan_of(o.depth);
   const bool v1 = o.variant == "v1";
   std::array<std::vector<Block>, 4> stages;
-  int in = 64, reached = 4, dilation = 1;
+  int in = o.width, reached = 4, dilation = 1;
   for (size_t s = 0; s < 4; ++s) {
-    const int width = 64 << s;
+    const int width = o.width << s;
     int stride = s == 0 ? 1 : 2, first_dilation = dilation;
     if (reached * stride > o.output_stride) {
       dilation *= stride;
@@ -77,6 +77,8 @@ void require_known(const ResNetOptions& o) {
   require(o.output_stride == 32 || o.output_stride == 16 || o.output_stride == 8, "output stride ",
           o.output_stride, " is not possible: 32, 16 or 8");
   require(o.classes >= 1, "a classifier needs at least one class, got ", o.classes);
+  require(o.width >= 1 && o.width <= 1024, "a first stage of ", o.width,
+          " channels is not possible: 1 to 1024");
   require(o.alpha > 0, "alpha must be positive, got ", o.alpha);
 }
 
@@ -119,9 +121,9 @@ Tensor run_again_on_the_way_back(Block& block, const Tensor& x, Mode mode) {
 
 ResNetCam::ResNetCam(ResNetOptions o, NoWeights)
     : options((require_known(o), o)),
-      stem(3, 64, Conv2d::Options{.kernel = 7, .stride = 2, .pad = 3}),
+      stem(3, o.width, Conv2d::Options{.kernel = 7, .stride = 2, .pad = 3}),
       stages(make_stages(o)),
-      head(features(o.depth), o.classes) {}
+      head(features(o), o.classes) {}
 
 ResNetCam::ResNetCam(ResNetOptions o, uint64_t seed) : ResNetCam(o, NoWeights{}) {
   const Random random(seed, Stream::initialise);
@@ -139,21 +141,44 @@ ResNetCam::ResNetCam(ResNetOptions o, uint64_t seed) : ResNetCam(o, NoWeights{})
   head.conv.initialise_uniform(random, item);
 }
 
+Tensor ResNetCam::run_parts(int first, int last, Tensor h, Mode mode, Keep keep) {
+  if (first == 0 && last > 0) {
+    const LayerName name("conv1");
+    h = max_pool(batchnorm_relu(stem.bn, stem.conv(h), mode), 3, 2, 1);
+  }
+  for (size_t s = size_t(std::max(first, 1)); s < size_t(last); ++s)
+    for (size_t i = 0; i < stages[s - 1].size(); ++i) {
+      const LayerName name("layer" + std::to_string(s) + "." + std::to_string(i));
+      Block& block = stages[s - 1][i];
+      h = keep == Keep::activations ? block(h, mode) : run_again_on_the_way_back(block, h, mode);
+    }
+  return h;
+}
+
+ResNetCam::Output ResNetCam::from(int first, const Tensor& x, Mode mode, Keep keep) {
+  return head(run_parts(first, parts, x, mode, keep), options.alpha);
+}
+
 ResNetCam::Output ResNetCam::operator()(const Tensor& images, Mode mode, Keep keep) {
   require(images.shape().rank() == 4 && images.shape()[3] == 3, "resnet: images must be [N,H,W,3], got ",
           images.shape());
-  Tensor h;
-  {
-    const LayerName name("conv1");
-    h = max_pool(batchnorm_relu(stem.bn, stem.conv(images), mode), 3, 2, 1);
-  }
-  for (size_t s = 0; s < stages.size(); ++s)
-    for (size_t i = 0; i < stages[s].size(); ++i) {
-      const LayerName name("layer" + std::to_string(s + 1) + "." + std::to_string(i));
-      Block& block = stages[s][i];
-      h = keep == Keep::activations ? block(h, mode) : run_again_on_the_way_back(block, h, mode);
-    }
-  return head(h, options.alpha);
+  return from(0, images, mode, keep);
+}
+
+int ResNetCam::frozen_parts() {
+  const auto still = [](const ConvBn& layer) {
+    const BatchNorm2d& bn = layer.bn;
+    return !layer.conv.weight.wants_grad() && !bn.gamma.wants_grad() && !bn.beta.wants_grad() && bn.frozen;
+  };
+  if (!still(stem))
+    return 0;
+  const auto moves = [&](const std::vector<Block>& stage) {
+    return std::any_of(stage.begin(), stage.end(), [&](const Block& block) {
+      return !std::all_of(block.path.begin(), block.path.end(), still) ||
+             (block.shortcut && !still(*block.shortcut));
+    });
+  };
+  return 1 + int(std::find_if(stages.begin(), stages.end(), moves) - stages.begin());
 }
 
 void ResNetCam::visit(Visitor& v) {
@@ -212,7 +237,7 @@ std::vector<ResNetCam::Row> ResNetCam::table(int image_size) {
   };
   int size = row("conv1", stem.conv, image_size, true);
   size = (size + 2 - 3) / 2 + 1;
-  rows.push_back({"maxpool", "3x3/2 max pool", {1, size, size, 64}, 0, 0});
+  rows.push_back({"maxpool", "3x3/2 max pool", {1, size, size, options.width}, 0, 0});
   for (size_t s = 0; s < stages.size(); ++s)
     for (size_t i = 0; i < stages[s].size(); ++i) {
       const std::string name = "layer" + std::to_string(s + 1) + "." + std::to_string(i);

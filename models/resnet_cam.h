@@ -29,6 +29,7 @@ struct ResNetOptions {
   int classes = 20;
   float alpha = 1;          // BoostLU; 1 is off
   bool zero_gamma = false;  // last gamma of each block starts at 0: the block starts as the identity
+  int width = 64;           // channels of the first stage, doubled by each further one; 64 as published
 };
 int resnet_depth(const std::string& name);  // "resnet50" -> 50; Error lists the known names
 
@@ -60,6 +61,12 @@ class ResNetCam {
   using Output = CamHead::Output;
   // f32 or bf16 images; logits are f32 in either case.
   Output operator()(const Tensor& images, Mode, Keep = Keep::activations);
+
+  // The same in steps. Part 0 is conv1 with its BatchNorm and pool, parts 1 to 4 are the layers of that name.
+  static constexpr int parts = 5;
+  Tensor run_parts(int first, int last, Tensor x, Mode, Keep = Keep::activations);  // last is not run
+  Output from(int first, const Tensor& x, Mode, Keep = Keep::activations);          // the rest, and the head
+  int frozen_parts();  // so many parts from the first on never change: weights and running statistics
 
   void visit(Visitor&);  // torchvision's names; the head is "classifier"
   Device device() const { return stem.conv.weight.device(); }

@@ -61,8 +61,9 @@ const Conv2dPreparedKernels& inference_kernels() {
 
 }  // namespace
 
-ResNetInference::ResNetInference(ResNetCam& model, bool fold)
+ResNetInference::ResNetInference(ResNetCam& model, bool fold, int first)
     : model_(model),
+      first_(first),
       fold_(fold && model.device().kind == Device::cpu && !checking_finite()),
       kernels_(inference_kernels()) {}
 
@@ -80,7 +81,7 @@ void ResNetInference::add_block(const Block& block, Slot from, Slot to, Shape& x
   const Shape outer = x;
   Slot at = from, skip = from;
   for (size_t i = 0; i + 1 < path.size(); ++i) {
-    const Slot next = at == first ? second : first;
+    const Slot next = at == path_a ? path_b : path_a;
     add(path[i].conv, &path[i].bn, x, at, next, none, true);
     at = next;
   }
@@ -97,16 +98,20 @@ void ResNetInference::plan(const Shape& images) {
   steps_.clear();
   floats_ = {};
   Shape x = images;
-  add(model_.stem.conv, &model_.stem.bn, x, input, stem, none, true);
-  const PoolSizes pool = pool_sizes(steps_[0].planned, int(x[0]));
-  x = Shape{x[0], pool.out_h(), pool.out_w(), x[3]};
-  Slot in = block_a, out = block_b;
-  floats_[in] = x.count();
-  const int64_t winners = x.count();
-  for (const auto& stage : model_.stages)
-    for (const Block& block : stage) {
+  Slot in = input, out = block_b;
+  int64_t winners = 0;
+  if (first_ == 0) {
+    add(model_.stem.conv, &model_.stem.bn, x, input, stem, none, true);
+    const PoolSizes pool = pool_sizes(steps_[0].planned, int(x[0]));
+    x = Shape{x[0], pool.out_h(), pool.out_w(), x[3]};
+    in = block_a;
+    floats_[in] = winners = x.count();
+  }
+  for (size_t s = size_t(std::max(first_, 1)) - 1; s < model_.stages.size(); ++s)
+    for (const Block& block : model_.stages[s]) {
       add_block(block, in, out, x);
-      std::swap(in, out);
+      in = out;
+      out = in == block_a ? block_b : block_a;
     }
   add(model_.head.conv, nullptr, x, in, maps, none, false);
 
@@ -152,8 +157,9 @@ void ResNetInference::run(const Step& step, const Tensor& images) {
 ResNetCam::Output ResNetInference::operator()(const Tensor& images) {
   const Shape& s = images.shape();
   if (!fold_)
-    return model_(images, Mode::eval);
-  require(s.rank() == 4 && s[3] == 3 && s[0] > 0, "resnet: images must be [N,H,W,3], got ", s);
+    return model_.from(first_, images, Mode::eval);
+  require(s.rank() == 4 && (first_ > 0 || s[3] == 3) && s[0] > 0, "resnet: images must be [N,H,W,3], got ",
+          s);
   if (planned_.rank() == 0 || s[0] > planned_[0] || s[1] != planned_[1] || s[2] != planned_[2])
     plan(s);
   else if (planned_threads_ != threads())

@@ -22,16 +22,18 @@ namespace lucida {
 class ResNetInference {
  public:
   // The model must outlive this; weights that change later are not seen.
-  ResNetInference(ResNetCam&, bool fold = true);
+  // `first`: the part of the network that is given its input (ResNetCam::from); 0: images.
+  ResNetInference(ResNetCam&, bool fold = true, int first = 0);
 
-  // f32 images. What it returned before is overwritten unless somebody still holds it.
+  // f32 images, or what the parts before `first` made of them. What it returned before is overwritten unless
+  // somebody still holds it.
   ResNetCam::Output operator()(const Tensor& images);
   Device device() const { return model_.device(); }
   bool folded() const { return fold_; }
 
  private:
   // Buffers. A block reads one of block_a and block_b and writes the other.
-  enum Slot { input, stem, block_a, block_b, first, second, shortcut, maps, slots, none };
+  enum Slot { input, stem, block_a, block_b, path_a, path_b, shortcut, maps, slots, none };
   struct Step {  // y = conv(x) + bias (+ skip) (then relu)
     const Conv2d* conv;
     const BatchNorm2d* bn;  // null: the head, which has a bias of its own
@@ -49,6 +51,7 @@ class ResNetInference {
   void run(const Step&, const Tensor& images);
 
   ResNetCam& model_;
+  int first_;
   bool fold_;
   const Conv2dPreparedKernels& kernels_;
   Shape planned_;  // of the images

@@ -114,6 +114,7 @@ void save_model(ResNetCam& model, const ModelInfo& info, const std::string& path
                    {"model", "resnet" + std::to_string(info.options.depth)},
                    {"variant", info.options.variant},
                    {"output_stride", std::to_string(info.options.output_stride)},
+                   {"width", std::to_string(info.options.width)},
                    {"classes", classes},
                    {"alpha", alpha.str()},
                    {"image_size", std::to_string(info.image_size)}};
@@ -129,6 +130,8 @@ ModelInfo read_model_info(const Safetensors& file, const std::string& path) {
   info.options.variant = file.metadata.at("variant");
   info.options.output_stride = integer(file, path, "output_stride");
   info.image_size = integer(file, path, "image_size");
+  if (file.metadata.contains("width"))  // older checkpoints have 64
+    info.options.width = integer(file, path, "width");
   try {
     info.options.alpha = std::stof(file.metadata.at("alpha"));
   } catch (const std::exception&) {

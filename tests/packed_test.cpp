@@ -125,7 +125,7 @@ TEST_CASE("packed: a file that is damaged, cut off or none") {
     return bytes;
   };
   CHECK(message(good).empty());
-  CHECK(contains(message(""), "set.pack: cannot be mapped"));
+  CHECK(contains(message(""), "set.pack: is no packed data set"));
   CHECK(contains(message("LUCIDAPK"), "is no packed data set"));
   CHECK(contains(message(flipped(0)), "is no packed data set"));
   CHECK(contains(message(good.substr(0, good.size() - 100)), "is cut off or damaged at its end"));
@@ -151,11 +151,28 @@ TEST_CASE("packed: a training run is the same to the bit") {
   REQUIRE_MESSAGE(packed.status == 0, packed.err);
   CHECK(contains(packed.out, "9 images of 32 x 32 pixels"));
   const auto train = [&](const std::string& out, const std::vector<std::string>& more) {
-    std::vector<std::string> words = {
-        "train",   "--data",        "scenes",   "--root",    root,
-        "--model", "resnet18",      "--epochs", "1",         "--image-size",
-        "32",      "--batch",       "2",        "--no-cams", "--val-frac",
-        "0.4",     "--randaugment", "1",        "--out",     f.scratch.path(out)};
+    std::vector<std::string> words = {"train",
+                                      "--data",
+                                      "scenes",
+                                      "--root",
+                                      root,
+                                      "--model",
+                                      "resnet18",
+                                      "--width",
+                                      "16",
+                                      "--epochs",
+                                      "1",
+                                      "--image-size",
+                                      "32",
+                                      "--batch",
+                                      "2",
+                                      "--no-cams",
+                                      "--val-frac",
+                                      "0.4",
+                                      "--randaugment",
+                                      "1",
+                                      "--out",
+                                      f.scratch.path(out)};
     words.insert(words.end(), more.begin(), more.end());
     const ProgramResult r = run_lucida(words);
     CHECK_MESSAGE(r.status == 0, r.err);

@@ -17,7 +17,8 @@ bool same_weights(ResNetCam& a, ResNetCam& b) {
   return same;
 }
 
-const ResNetOptions small = {.depth = 18, .variant = "v1", .output_stride = 16, .classes = 3, .alpha = 2.5f};
+const ResNetOptions small = {
+    .depth = 18, .variant = "v1", .output_stride = 16, .classes = 3, .alpha = 2.5f, .width = 8};
 
 TEST_CASE("weights: a checkpoint brings the whole model back, to the bit") {
   const test::Scratch folder;
@@ -32,6 +33,7 @@ TEST_CASE("weights: a checkpoint brings the whole model back, to the bit") {
   CHECK(info.options.variant == "v1");
   CHECK(info.options.output_stride == 16);
   CHECK(info.options.classes == 3);
+  CHECK(info.options.width == 8);
   CHECK(info.options.alpha == 2.5f);
   CHECK(info.classes == std::vector<std::string>{"cat", "dog with space", "\xc3\xa9l\xc3\xa9phant"});
   CHECK(info.image_size == 224);
@@ -39,9 +41,21 @@ TEST_CASE("weights: a checkpoint brings the whole model back, to the bit") {
   CHECK_FALSE(same_weights(model, other));
   restore_weights(other, file, path);
   CHECK(same_weights(model, other));
-  CHECK(file.at("conv1.weight", path).shape == std::vector<int64_t>{64, 3, 7, 7});  // OIHW in the file
-  const float* w = model.stem.conv.weight.data();                                   // OHWI in memory
+  CHECK(file.at("conv1.weight", path).shape == std::vector<int64_t>{8, 3, 7, 7});  // OIHW in the file
+  const float* w = model.stem.conv.weight.data();                                  // OHWI in memory
   CHECK(file.at("conv1.weight", path).floats()[1 * 49 + 2 * 7 + 5] == w[(2 * 7 + 5) * 3 + 1]);
+}
+
+TEST_CASE("weights: a narrower first stage narrows all") {
+  ResNetCam model({.depth = 50, .classes = 7, .width = 8}, ResNetCam::NoWeights{});
+  for (const NamedTensor& t : named_tensors(model)) {
+    if (t.name == "layer4.2.conv2.weight")
+      CHECK(t.tensor->shape() == Shape{64, 3, 3, 64});
+    if (t.name == "classifier.weight")
+      CHECK(t.tensor->shape() == Shape{7, 1, 1, 256});
+  }
+  CHECK(model(Tensor::full({1, 40, 40, 3}, 0), Mode::eval).logits.shape() == Shape{1, 7});
+  CHECK_THROWS_AS(ResNetCam({.width = 0}, ResNetCam::NoWeights{}), Error);
 }
 
 TEST_CASE("weights: a file that covers a part is loaded as far as it fits, and reported") {
@@ -89,10 +103,13 @@ TEST_CASE("weights: files that are not for this model are errors") {
   CHECK(error_of([&] { restore_weights(model, file, path); }) ==
         path + ": 'bn1.weight' does not have the shape [64]");
   save_model(model, {{.depth = 18, .classes = 3}, {"a", "b", "c"}, 64}, path);
-  Safetensors good = read_safetensors(path);
+  Safetensors good = read_safetensors(path), old = good;
+  old.metadata.erase("width");  // was always 64 once
+  CHECK(read_model_info(old, path).options.width == 64);
   for (const auto& [key, bad, message] :
        {std::array<std::string, 3>{"image_size", "64px",
                                    "metadata 'image_size' is '64px', not a whole number"},
+        {"width", "wide", "metadata 'width' is 'wide', not a whole number"},
         {"alpha", "much", "metadata 'alpha' is 'much', not a number"},
         {"model", "vgg", "no model is called 'vgg'"},
         {"classes", "", "its metadata names no classes"}}) {

@@ -32,14 +32,16 @@ int scaled_side(int side, double scale, int stride) {
   return std::max(stride, int(std::lround(side * scale / stride)) * stride);
 }
 
-void judge_seeds(Viewer& viewer, const Image& image, const std::vector<int>& labels, const Mask& mask,
-                 const CamMetricsOptions& o, SeedIou& seeds) {
+// `plain`: what was seen at o.image_size, not mirrored.
+void judge_seeds(Viewer& viewer, const Image& image, const std::vector<int>& labels, const SeenMaps& plain,
+                 const Mask& mask, const CamMetricsOptions& o, SeedIou& seeds) {
   std::vector<Map> sums(labels.size(), {mask.height, mask.width, {}});
   for (Map& sum : sums) sum.values.resize(size_t(mask.height) * size_t(mask.width));
   for (const double scale : o.seed_scales)
     for (const bool flip : {false, true}) {
       const int side = scaled_side(o.image_size, scale, viewer.stride());
-      const SeenMaps seen = viewer.look(image, side, flip, labels);
+      const bool again = side == o.image_size && !flip;
+      const SeenMaps seen = again ? plain : viewer.look(image, side, flip, labels);
       for (size_t i = 0; i < labels.size(); ++i) add_view(sums[i], seen.maps[i], seen.view);
     }
   seeds.add(labels, sums, mask);
@@ -80,7 +82,7 @@ void judge_image(Viewer& viewer, const Dataset& data, int64_t row, const Picture
                 scaled(boxes, double(box_side) / width, double(box_side) / height));
   }
   if (masked)
-    judge_seeds(viewer, p.image, labels, p.mask, o, m.seeds);
+    judge_seeds(viewer, p.image, labels, seen, p.mask, o, m.seeds);
 }
 
 std::string percent(double value) {

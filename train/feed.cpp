@@ -20,7 +20,7 @@ Tensor rows(const Tensor& buffer, int64_t n) {
 
 Feed::Feed(Loader& loader, Device device)
     : loader_(loader), device_(device), runtime_(runtime_of(device.kind)) {
-  if (device.kind != Device::cpu)
+  if (device.kind != Device::cpu && !loader.options().features)
     make_slots();
 }
 
@@ -77,9 +77,21 @@ void Feed::send() {
   travelled_ = true;
 }
 
+// Numbers, not bytes: they need nothing but the way to the device.
+std::optional<Batch> Feed::next_features() {
+  std::optional<Batch> batch = loader_.next();
+  if (batch) {
+    batch->images = network_input(batch->images, device_);
+    batch->labels = batch->labels.on(device_);
+  }
+  return batch;
+}
+
 std::optional<Batch> Feed::next() {
   if (device_.kind == Device::cpu)
     return loader_.next();
+  if (loader_.options().features)
+    return next_features();
   if (filled_ == handed_)
     fill();
   if (sent_ == handed_)
@@ -103,7 +115,7 @@ std::optional<Batch> Feed::next() {
 }
 
 void Feed::prepare() {
-  if (device_.kind == Device::cpu)
+  if (device_.kind == Device::cpu || loader_.options().features)
     return;
   if (filled_ == handed_)
     fill();

@@ -11,6 +11,8 @@
 // the next call of next(). Labels are those of the loader when a batch was filled, up to two batches ahead;
 // within an epoch every image comes once, so a correction never comes too late.
 //
+// Frozen features (LoaderOptions::features) go as they are, without these buffers.
+//
 // Read next:  train/feed.cpp, datasets/loader.h, engine/device.h (upload), layers/image.h
 #pragma once
 #include <array>
@@ -39,6 +41,7 @@ class Feed {
     std::exception_ptr error;      // ... or when the loader failed
   };
   void make_slots();
+  std::optional<Batch> next_features();
   void fill();
   void send();
   Slot& slot(int64_t i) { return slots_[size_t(i) % slots_.size()]; }

@@ -42,7 +42,7 @@ LossResult TrainingStep::gradients(const Tensor& images, const Tensor& labels, c
   {
     const TimeRange range("forward");
     parts_.options.epoch = int(epoch);
-    const Tensor logits = parts_.model(images, Mode::train, parts_.keep).logits;
+    const Tensor logits = parts_.model.from(parts_.first, images, Mode::train, parts_.keep).logits;
     const Tensor state = keeps_table() ? table_rows(*parts_.table, rows) : Tensor{};
     result = partial_label_loss(parts_.loss, logits, labels, parts_.options, state);
   }

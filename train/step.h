@@ -34,6 +34,7 @@ class TrainingStep {
     double clip = 0;           // largest norm of the gradient; 0: any
     bool record = false;
     Keep keep = Keep::activations;
+    int first = 0;  // batches hold what the model's parts before this one made of the images
   };
   // Says in one line on stderr when there is nothing to record with.
   explicit TrainingStep(Parts);

@@ -27,6 +27,9 @@ void add_model_options(CLI::App& app, TrainOptions& o) {
       ->capture_default_str();
   app.add_option("--variant", o.variant, "v1: stride in a bottleneck's first 1x1; v1.5: in its 3x3")
       ->capture_default_str();
+  app.add_option("--width", o.width,
+                 "channels of the first stage, doubled by each further one (64: as published)")
+      ->capture_default_str();
   app.add_option("--output-stride", o.output_stride, "image size / map size: 32, 16, 8")
       ->capture_default_str();
   app.add_option("--alpha", o.alpha, "BoostLU: factor of a map's positive scores (1: off)")
@@ -83,6 +86,12 @@ void add_run_options(CLI::App& app, TrainOptions& o) {
   app.add_option("--checkpoint-every", o.checkpoint_every, "save every so many steps too (0: each epoch)")
       ->capture_default_str();
   app.add_flag("--graph,!--no-graph", o.graph, "on a GPU: record a step once (CUDA graph) and replay it");
+  app.add_flag("--cache-frozen", o.cache_frozen,
+               "with --freeze conv1,bn1,layer1,...: compute what the frozen parts make of each image and its "
+               "mirror once, keep it in a file and begin each step there; the same training to the bit");
+  app.add_option("--cache-folder", o.cache_folder,
+                 "--cache-frozen: folder of that file (default: the run's; runs that share a folder, images "
+                 "and frozen weights share the file)");
   app.add_flag("--recompute", o.recompute,
                "keep only what goes into each residual block and compute the rest again on the way back: the "
                "same bits in about half the memory, for a third more multiplications");
@@ -98,6 +107,8 @@ void check(const TrainOptions& o) {
           "--max-steps, --checkpoint-every and --clip ", "cannot be negative");
   const Augmentation& a = o.augment;
   require(a.crop > 0 && a.crop <= 1, "--random-crop must be a share above 0, at most 1, got ", a.crop);
+  require(a.crop >= 1 || o.data.packed.empty(),
+          "--random-crop needs the images themselves; leave out --packed");
   require(a.operations >= 0 && a.operations <= 100 && a.magnitude >= 0 && a.magnitude <= 30,
           "--randaugment must be 0 to 100 operations of --randaugment-magnitude 0 to 30");
   require(a.cutout >= 0 && a.cutout <= 1, "--cutout must be in [0, 1], got ", a.cutout);

@@ -10,6 +10,7 @@
 #include "train/commands.h"
 #include "train/evaluate.h"
 #include "train/finish.h"
+#include "train/frozen.h"
 #include "train/progress.h"
 #include "train/training.h"
 
@@ -26,7 +27,7 @@ void on_signal(int number) {
 }
 
 ResNetOptions model_options(const TrainOptions& o, int classes) {
-  return {resnet_depth(o.model), o.variant, o.output_stride, classes, o.alpha, o.zero_gamma};
+  return {resnet_depth(o.model), o.variant, o.output_stride, classes, o.alpha, o.zero_gamma, o.width};
 }
 
 constexpr const char* estimates_name = "loss.table";
@@ -88,17 +89,36 @@ Trainer::Trainer(TrainOptions options)
   optimizer_ = std::make_unique<Optimizer>(*arena_, rule);
   if (o.ema > 0)
     average_ = std::make_unique<WeightAverage>(*arena_, o.ema);
-  LoaderOptions batches = o.data.loader();
+  if (o.cache_frozen)
+    keep_frozen();
+  LoaderOptions batches = loading(data_.train);
   batches.shuffle = o.shuffle;
   batches.flip = o.flip;
   batches.augment = o.augment;
   batches.seed = o.seed;
   loader_ = std::make_unique<Loader>(data_.train, data_.train_rows, batches, data_.observed);
   feed_ = std::make_unique<Feed>(*loader_, device_);
-  step_ = std::make_unique<TrainingStep>(
-      TrainingStep::Parts{model_, *arena_, *optimizer_, average_.get(), loss_, o.loss.options, &table_,
-                          o.clip, o.graph, o.recompute ? Keep::block_inputs : Keep::activations});
+  step_ = std::make_unique<TrainingStep>(TrainingStep::Parts{
+      model_, *arena_, *optimizer_, average_.get(), loss_, o.loss.options, &table_, o.clip, o.graph,
+      o.recompute ? Keep::block_inputs : Keep::activations, kept_parts_});
   schedule_ = schedule_of(o, loader_->batches());
+}
+
+void Trainer::keep_frozen() {
+  kept_parts_ = parts_to_keep(model_, options_.augment);
+  const std::string& folder = options_.cache_folder.empty() ? options_.out : options_.cache_folder;
+  watch_for_signals();
+  const auto kept = [&](const Dataset& data, bool mirrored) {
+    return frozen_features(model_, kept_parts_, data, options_.data.loader(), mirrored, folder);
+  };
+  train_features_ = kept(data_.train, options_.flip);
+  test_features_ = kept(data_.test, false);
+}
+
+LoaderOptions Trainer::loading(const Dataset& data) const {
+  LoaderOptions options = options_.data.loader();
+  options.features = &data == &data_.test ? test_features_ : train_features_;
+  return options;
 }
 
 void Trainer::run() {
@@ -211,7 +231,7 @@ Evaluation Trainer::evaluate_averaged(Loader& loader, const std::string& title) 
       average_->swap();
     stop_interrupted();
   };
-  Evaluation e = evaluate(model_, loader, tick);
+  Evaluation e = evaluate({model_, true, kept_parts_}, loader, tick);
   if (average_)
     average_->swap();
   progress.finish("mAP " + short_number(e.metrics.map) + "  loss " + short_number(e.loss));
@@ -219,7 +239,7 @@ Evaluation Trainer::evaluate_averaged(Loader& loader, const std::string& title) 
 }
 
 void Trainer::validate() {
-  Loader loader(data_.val(), data_.val_rows, options_.data.loader());
+  Loader loader(data_.val(), data_.val_rows, loading(data_.val()));
   const Evaluation e = evaluate_averaged(loader, "  validation");
   report_labels();
   log_->write(
@@ -258,9 +278,10 @@ void Trainer::finish() {
   restore_weights(model_, read_safetensors(best), best);
   std::vector<int64_t> rows(size_t(data_.test.size()));
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = int64_t(i);
-  Loader loader(data_.test, rows, options_.data.loader());
+  Loader loader(data_.test, rows, loading(data_.test));
   Progress progress("test, weights of epoch " + std::to_string(at_.best_epoch), loader.size());
-  const Evaluation e = evaluate(model_, loader, [&](int64_t done) { progress.update(done, ""); });
+  const Evaluation e =
+      evaluate({model_, true, kept_parts_}, loader, [&](int64_t done) { progress.update(done, ""); });
   progress.finish("mAP " + short_number(e.metrics.map));
   log_->write({{"kind", "test"}, {"map", e.metrics.map}, {"ap", e.metrics.ap}, {"epoch", at_.best_epoch}});
   report_skipped(*loader_);

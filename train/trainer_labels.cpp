@@ -79,7 +79,7 @@ void Trainer::relabel() {
   Evaluation e;
   e.indices = data_.train_rows;
   if (reads_logits(loss_, options)) {
-    Loader images(data_.train, data_.train_rows, options_.data.loader());
+    Loader images(data_.train, data_.train_rows, loading(data_.train));
     e = evaluate_averaged(images, "  pseudo-labels");
   } else if (loss_.table != LossTable::estimates) {
     return;

@@ -32,7 +32,7 @@ struct TrainOptions {
   std::string labels, observe = "pos=1,neg=0,seed=1200";
   LossChoice loss;
   std::string model = "resnet50", variant = "v1.5", init;
-  int output_stride = 32;
+  int output_stride = 32, width = 64;
   float alpha = 5;
   bool zero_gamma = false;
   std::vector<std::string> freeze;
@@ -52,10 +52,12 @@ struct TrainOptions {
   uint32_t split_seed = 1200;
   std::string out;  // empty: chosen by data set and loss
   bool resume = false, overwrite = false, pictures = true;
-  bool graph = false;        // record the step and replay it
-  bool recompute = false;    // keep what goes into each block, compute the rest again on the way back
-  int checkpoint_every = 0;  // steps; 0: at the end of each epoch only
-  std::string config;        // all of the above as TOML
+  bool graph = false;         // record the step and replay it
+  bool cache_frozen = false;  // what frozen parts make of the images is computed once
+  std::string cache_folder;   // empty: that of the run
+  bool recompute = false;     // keep what goes into each block, compute the rest again on the way back
+  int checkpoint_every = 0;   // steps; 0: at the end of each epoch only
+  std::string config;         // all of the above as TOML
 };
 
 // What is trained on and what judges it. Validation and test labels are the full truth.
@@ -85,6 +87,8 @@ class Trainer {
   void judge(int64_t image, int64_t label, bool positive);
   void relabel();
   void report_labels();
+  void keep_frozen();
+  LoaderOptions loading(const Dataset&) const;  // of its images in order and unchanged, or their features
   Evaluation evaluate_averaged(Loader&, const std::string& title);
   void validate();
   void finish();
@@ -100,6 +104,8 @@ class Trainer {
   std::unique_ptr<ParameterArena> arena_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<WeightAverage> average_;
+  int kept_parts_ = 0;  // of the model, whose output batches hold
+  std::shared_ptr<const FrozenFeatures> train_features_, test_features_;
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Feed> feed_;
   std::unique_ptr<TrainingStep> step_;

@@ -59,11 +59,11 @@ def recipe_value(path, key):
 
 
 def call(words, log):
-    """Runs the program with its output in a file; returns its standard output where `log` ends with .json."""
+    """Runs the program; its standard output becomes the file `log` once it has ended well."""
     if stop.is_set():
         raise KeyboardInterrupt
     with open(log + ".tmp", "w") as out, open(log + ".err", "w") as err:
-        child = subprocess.Popen(words, stdout=out, stderr=err, start_new_session=True)  # Ctrl-C comes from end()
+        child = subprocess.Popen(words, stdout=out, stderr=err, start_new_session=True)  # Ctrl-C comes by end()
         children.add(child)
         status = child.wait()
         children.discard(child)
@@ -125,7 +125,8 @@ class Run:
 
     def result(self):
         e = json.load(open(os.path.join(self.folder, "eval.json")))
-        return f"mAP {e['map']:.2f}, pointing game {e['cam']['pointing']:.1f}, seed mIoU {e['cam']['seed_miou_best']:.1f}"
+        cam = e["cam"]
+        return f"mAP {e['map']:.2f}, pointing game {cam['pointing']:.1f}, seed mIoU {cam['seed_miou_best']:.1f}"
 
 
 class Comparison:
@@ -254,8 +255,8 @@ def require_data(o):
         raise SystemExit(f"study: needs VOC 2012 (or a part of it): ROOT=folder that holds VOC2012/\n  {usage}"
                          + (f"\n  {lists} is not there" if o.root else ""))
     if not o.init or not os.path.exists(o.init):
-        raise SystemExit(f"study: needs ImageNet weights of ResNet-50 v1, conv1 to layer3 at least: INIT=FILE.safetensors\n"
-                         f"  {usage}" + (f"\n  {o.init} is not there" if o.init else ""))
+        raise SystemExit("study: needs ImageNet weights of ResNet-50 v1, conv1 to layer3 at least: "
+                         f"INIT=FILE.safetensors\n  {usage}" + (f"\n  {o.init} is not there" if o.init else ""))
 
 
 def main():
@@ -265,7 +266,8 @@ def main():
     parser.add_argument("--init", default="", help="weights of conv1 to layer3")
     parser.add_argument("--out", default="runs/study")
     parser.add_argument("--seeds", type=int, default=5, help="of the main table (default 5)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time, a thread each (default: cores)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(),
+                        help="runs at a time, a thread each (default: cores)")
     o = parser.parse_args()
     require_data(o)
     os.makedirs(o.out, exist_ok=True)

@@ -37,14 +37,14 @@ FrozenFeatures::FrozenFeatures(const std::string& path, uint64_t key) : file_(pa
 }
 
 const float* FrozenFeatures::at(int64_t row, bool mirror) const {
-  return reinterpret_cast<const float*>(file_.data() + sizeof header_) +
-         number(row, mirror) * uint64_t(header_.floats());
+  const void* first = file_.data() + sizeof header_;
+  return static_cast<const float*>(first) + number(row, mirror) * uint64_t(header_.floats());
 }
 
 const uint32_t* FrozenFeatures::marks(int64_t row, bool mirror) const {
   const uint64_t all = header_.views * header_.images;
-  const uint8_t* first = file_.data() + sizeof header_ + all * uint64_t(header_.floats()) * sizeof(float);
-  return reinterpret_cast<const uint32_t*>(first) + 2 * number(row, mirror);
+  const void* first = file_.data() + sizeof header_ + all * uint64_t(header_.floats()) * sizeof(float);
+  return static_cast<const uint32_t*>(first) + 2 * number(row, mirror);
 }
 
 void FrozenFeatures::check_holds(int64_t images, bool mirrored) const {

@@ -82,8 +82,7 @@ MappedFile::~MappedFile() {
     munmap(const_cast<uint8_t*>(data_), size_);
 }
 
-FileLock::FileLock(const std::string& path)
-    : descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+FileLock::FileLock(const std::string& path) : descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
   require(descriptor_ >= 0, path, ": cannot be opened: ", std::strerror(errno));
   int failed = 0;
   while ((failed = flock(descriptor_, LOCK_EX)) != 0 && errno == EINTR) {

@@ -59,13 +59,14 @@ def recipe_value(path, key):
 
 
 def call(words, log):
-    """Runs the program with its output in a file; returns its standard output where `log` ends with .json."""
+    """Runs the program; its output becomes the file `log` once it has ended well. Returns processor seconds."""
     if stop.is_set():
         raise KeyboardInterrupt
     with open(log + ".tmp", "w") as out, open(log + ".err", "w") as err:
-        child = subprocess.Popen(words, stdout=out, stderr=err, start_new_session=True)  # Ctrl-C comes from end()
+        child = subprocess.Popen(words, stdout=out, stderr=err, start_new_session=True)  # Ctrl-C comes by end()
         children.add(child)
-        status = child.wait()
+        _, state, used = os.wait4(child.pid, 0)
+        status = child.returncode = os.waitstatus_to_exitcode(state)
         children.discard(child)
     if stop.is_set():
         raise KeyboardInterrupt
@@ -73,6 +74,7 @@ def call(words, log):
         raise SystemExit(f"study: failed with {status}: {' '.join(words)}\n{open(log + '.err').read()}")
     os.remove(log + ".err")
     os.replace(log + ".tmp", log)
+    return used.ru_utime + used.ru_stime
 
 
 def remove(pattern):
@@ -98,19 +100,21 @@ class Run:
     def work(self):
         recipe = os.path.join("train", "recipes", "voc", self.method + ".toml")
         os.makedirs(self.folder, exist_ok=True)
+        cpu = 0
         words = [self.o.program, "train", "--config", recipe] + SHARED + [
             "--root", self.o.root, "--init", self.o.init, "--seed", str(self.seed),
             "--observe", observation(recipe_value(recipe, "observe"), self.seed),
             "--cache-folder", os.path.join(self.o.out, "cache"), "--out", self.folder]
         if not self.trained():
             words.append("--resume" if os.path.exists(os.path.join(self.folder, "config.toml")) else "--overwrite")
-            call(words, os.path.join(self.folder, "train.log"))
-        self.judge("eval.json", [])
+            cpu += call(words, os.path.join(self.folder, "train.log"))
+        cpu += self.judge("eval.json", [])
         if self.method == BOOSTED_LATER:
-            self.judge(f"eval-alpha-{ALPHA}.json", ["--alpha", str(ALPHA)])
+            cpu += self.judge(f"eval-alpha-{ALPHA}.json", ["--alpha", str(ALPHA)])
         remove(os.path.join(self.folder, "last*"))
         if self.method not in MAIN:
             remove(self.weights())
+        return cpu
 
     def trained(self):
         log = os.path.join(self.folder, "metrics.jsonl")
@@ -118,14 +122,16 @@ class Run:
 
     def judge(self, name, more):
         path = os.path.join(self.folder, name)
-        if not os.path.exists(path):
-            call([self.o.program, "eval", "--checkpoint", self.weights(), "--data", "voc", "--root", self.o.root,
-                  "--cam-metrics", "--cam-scales", CAM_SCALES, "--threads", "1", "--workers", "1", "--json"] + more,
-                 path)
+        if os.path.exists(path):
+            return 0
+        return call([self.o.program, "eval", "--checkpoint", self.weights(), "--data", "voc", "--root", self.o.root,
+                     "--cam-metrics", "--cam-scales", CAM_SCALES, "--threads", "1", "--workers", "1", "--json"] + more,
+                    path)
 
     def result(self):
         e = json.load(open(os.path.join(self.folder, "eval.json")))
-        return f"mAP {e['map']:.2f}, pointing game {e['cam']['pointing']:.1f}, seed mIoU {e['cam']['seed_miou_best']:.1f}"
+        cam = e["cam"]
+        return f"mAP {e['map']:.2f}, pointing game {cam['pointing']:.1f}, seed mIoU {cam['seed_miou_best']:.1f}"
 
 
 class Comparison:
@@ -150,10 +156,11 @@ class Comparison:
                 later = "+boostlu" if run.method == BOOSTED_LATER and alpha != 1 else ""
                 words += ["--checkpoint", run.weights(), "--name", run.method + later, "--alpha", str(alpha)]
         os.makedirs(self.folder, exist_ok=True)
-        call(words, os.path.join(self.folder, "compare.log"))
+        cpu = call(words, os.path.join(self.folder, "compare.log"))
         if self.seed != 1:
             for run in self.runs:
                 remove(run.weights())
+        return cpu
 
     def result(self):
         return os.path.join(self.folder, "compare.html")
@@ -172,7 +179,7 @@ class Study:
         self.todo = [j for j in self.jobs if not j.done()]
         self.skipped = len(self.jobs) - len(self.todo)
         self.finished, self.running, self.error = self.skipped, set(), None
-        self.started = time.time()
+        self.started, self.seconds = time.time(), 0
 
     def ready(self, job):
         return not isinstance(job, Comparison) or all(r not in self.todo and r not in self.running for r in job.runs)
@@ -199,14 +206,14 @@ class Study:
 
     def left(self):
         new = self.finished - self.skipped
-        seconds = (time.time() - self.started) / new * (len(self.jobs) - self.finished)
+        seconds = self.seconds / new * (len(self.jobs) - self.finished) / self.o.jobs
         return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d} h left"
 
     def work(self):
         while job := self.take():
             begin = time.time()
             try:
-                job.work()
+                cpu = job.work()
             except (KeyboardInterrupt, SystemExit, OSError) as e:
                 with self.lock:
                     self.error = self.error or e
@@ -216,8 +223,9 @@ class Study:
             with self.lock:
                 self.running.discard(job)
                 self.finished += 1
-                print(f"[{self.finished}/{len(self.jobs)}] {job.title}: {job.result()}; "
-                      f"{time.time() - begin:.0f} s; {self.left()}", flush=True)
+                self.seconds += time.time() - begin
+                print(f"[{self.finished}/{len(self.jobs)}] {job.title}: {job.result()}; {time.time() - begin:.0f} s "
+                      f"({cpu:.0f} s of processor time); {self.left()}", flush=True)
                 self.lock.notify_all()
 
     def run(self):
@@ -254,8 +262,8 @@ def require_data(o):
         raise SystemExit(f"study: needs VOC 2012 (or a part of it): ROOT=folder that holds VOC2012/\n  {usage}"
                          + (f"\n  {lists} is not there" if o.root else ""))
     if not o.init or not os.path.exists(o.init):
-        raise SystemExit(f"study: needs ImageNet weights of ResNet-50 v1, conv1 to layer3 at least: INIT=FILE.safetensors\n"
-                         f"  {usage}" + (f"\n  {o.init} is not there" if o.init else ""))
+        raise SystemExit("study: needs ImageNet weights of ResNet-50 v1, conv1 to layer3 at least: "
+                         f"INIT=FILE.safetensors\n  {usage}" + (f"\n  {o.init} is not there" if o.init else ""))
 
 
 def main():
@@ -265,7 +273,8 @@ def main():
     parser.add_argument("--init", default="", help="weights of conv1 to layer3")
     parser.add_argument("--out", default="runs/study")
     parser.add_argument("--seeds", type=int, default=5, help="of the main table (default 5)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time, a thread each (default: cores)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(),
+                        help="runs at a time, a thread each (default: cores)")
     o = parser.parse_args()
     require_data(o)
     os.makedirs(o.out, exist_ok=True)

@@ -123,5 +123,47 @@ TEST_CASE("feed: a bad image is an error of its own batch, not of those before i
   }
 }
 
+// Features tell which image they are of, and of its mirror by a sign.
+std::shared_ptr<const FrozenFeatures> numbered_features(const Files& f) {
+  FeatureHeader header;
+  header.views = 2;
+  header.images = f.indices.size();
+  header.height = header.width = header.channels = 2;
+  FeatureWriter writer(f.scratch.path("f.features"), header);
+  for (const float sign : {1.0f, -1.0f})
+    for (const int64_t row : f.indices) writer.add(std::vector<float>(8, sign * float(row + 1)).data());
+  writer.commit();
+  return std::make_shared<const FrozenFeatures>(f.scratch.path("f.features"), 0);
+}
+
+TEST_CASE("feed: frozen features in place of images, in the same order and with the same mirrors") {
+  const Files f;
+  LoaderOptions options = shuffled;
+  Loader images(f.dataset, f.indices, options);
+  options.features = numbered_features(f);
+  for (const Device device : devices()) {
+    INFO(device);
+    Loader plain(f.dataset, f.indices, options), loader(f.dataset, f.indices, options);
+    Feed feed(loader, device);
+    plain.start(1), feed.start(1), images.start(1);
+    int mirrored = 0;
+    while (const auto want = plain.next()) {
+      const auto got = feed.next();
+      REQUIRE(got);
+      feed.prepare();
+      check_same(*got, *want, device);
+      CHECK(want->indices == images.next()->indices);
+      for (size_t i = 0; i < want->indices.size(); ++i) {
+        const float number = want->images.data()[8 * i];
+        CHECK(std::abs(number) == float(want->indices[i] + 1));
+        mirrored += number < 0;
+      }
+    }
+    CHECK_FALSE(feed.next());
+    CHECK(mirrored > 0);
+    CHECK(mirrored < 11);
+  }
+}
+
 }  // namespace
 }  // namespace lucida

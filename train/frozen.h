@@ -21,8 +21,8 @@ namespace lucida {
 // the front on, or images that change by more than a mirror.
 int parts_to_keep(ResNetCam&, const Augmentation&);
 
-// Features of every image of `data` after the first `parts` parts of the model, from the file in `folder` that
-// has the same key, or computed now. Processes that ask for the same file at once compute it once.
+// Features of every image of `data` after the first `parts` parts of the model, from the file in `folder`
+// that has the same key, or computed now. Processes that ask for the same file at once compute it once.
 std::shared_ptr<const FrozenFeatures> frozen_features(ResNetCam&, int parts, const Dataset& data,
                                                       const LoaderOptions&, bool mirrored,
                                                       const std::string& folder);

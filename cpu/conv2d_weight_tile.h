@@ -45,8 +45,8 @@ class Ahead {
     wait_ = runs - (left_ + lines_of_run_ - 1) / lines_of_run_;
   }
 
-  // What is done besides: `rows` rows of the next panel are copied from row[p] + offset to behind one another,
-  // within so many runs.
+  // What is done besides, within so many runs: `rows` rows of the next panel, at row[p] + offset, are copied
+  // to `to`, one behind the other.
   void copy(const float* const* row, int64_t offset, int rows, float* to, int64_t runs) {
     copied_ = row;
     last_copied_ = row + rows - 1;

@@ -16,17 +16,17 @@
 //   16          6 x 2 vectors = 12 accumulators + 2 of b + 1 of a       12 /  8
 //
 // A step takes 12 clocks for its multiply-adds, and b may come from the second-level cache meanwhile: without
-// an end the loop runs at the peak. What costs is the seam between two tiles, clocks of which nobody
-// multiplies (6 x 4 vectors, everything in the caches, 2026-11, Xeon with AVX-512):
+// an end the loop runs at the peak. What costs is the seam between two tiles, clocks beyond those of the
+// multiply-adds (6 x 4 vectors, 128 steps, operands in the caches, Xeon with AVX-512, 2026-11-25):
 //
-//   what c held is loaded before the first step   1000   its multiply-adds wait for c, and behind them waits
-//                                                        all that a core can hold in flight
-//   ... added after the last step                  250
-//   ... and c prefetched at the first step          95   the same as without adding to c
-//   one call of the kernel for each tile          +  40
+//   what c held is loaded before the first step   950   its multiply-adds wait for c, and behind them waits
+//                                                       all that a core can hold in flight
+//   ... added after the last step                 250
+//   ... and c prefetched at the first step        130   as much as without adding to c
+//   one call of the kernel for each tile         + 40
 //
-// so a call runs over many rows and panels, and adds last. Of a, tiles of neighbouring rows read one piece of
-// memory behind the other: each step fetches a little of the next tile (`ahead`), without a branch.
+// so a call runs over many rows and panels, and adds last. Tiles of neighbouring rows often read one piece of
+// memory behind the other: every few steps fetch a little of the next tile's a (`ahead`), without a branch.
 //
 // Read next: cpu/gemm.h (tiles over a whole matrix)
 #pragma once

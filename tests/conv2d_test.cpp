@@ -101,7 +101,7 @@ const std::vector<Case> whole_layers = {
     {4, 16, 16, 64, 128, 3, 3, 2, 1, 1},  {4, 16, 16, 64, 128, 1, 1, 2, 0, 1},
     {4, 4, 4, 256, 256, 3, 3, 1, 1, 1},   {4, 4, 4, 256, 512, 1, 1, 2, 0, 1},
     {4, 2, 2, 512, 512, 3, 3, 1, 1, 1},   {4, 16, 16, 64, 130, 1, 1, 1, 0, 1},
-    {2, 13, 13, 272, 520, 1, 1, 1, 0, 1},
+    {2, 13, 13, 272, 520, 1, 1, 1, 0, 1}, {1, 9, 9, 1200, 130, 1, 1, 1, 0, 1},
 };
 
 constexpr emulate::Order unfair[] = {emulate::Order::unfair};
@@ -204,10 +204,14 @@ TEST_CASE("conv2d: without bias, and when only one input wants a gradient") {
 
 TEST_CASE("conv2d: the same bits with any number of threads") {
   const Case shared_pixels{1, 70, 70, 16, 17, 1, 1, 1, 0, 1};
-  for (const Case& z :
-       {ugly_cases[0], ugly_cases[1], ugly_cases[2], ugly_cases[3], ugly_cases[5], shared_pixels}) {
+  // More than a chunk of channels; more than a group of outputs, whose rows or columns are shared.
+  const Case chunks{2, 9, 9, 1200, 200, 1, 1, 1, 0, 1}, groups{2, 20, 20, 64, 320, 3, 3, 1, 1, 1};
+  for (const Case& z : {ugly_cases[0], ugly_cases[1], ugly_cases[2], ugly_cases[3], ugly_cases[5],
+                        shared_pixels, chunks, groups}) {
     CAPTURE(z);
     const auto check = [&](Device device) {
+      if (z.k >= 200 && (device.kind != Device::cpu || variant_for<Conv2dKernels>(device).rung == 0))
+        return;  // too slow
       const auto run = [&](int n) {
         const UseThreads these(n);
         return run_operation(operation(z), copy_all(inputs(z), device));

@@ -91,6 +91,8 @@ void Loader::State::open(int64_t batch) {
 
 // The pixels of a row: from the pack, or decoded and resized; then whatever the options change.
 void Loader::State::fetch(int64_t row, Image& image) const {
+  if (options.features)
+    return options.features->check(row, flips(row));  // and so reads them from the disk, ahead of next()
   const int size = options.image_size;
   ImageDraws draws(options.seed, row, epoch);
   if (options.packed)
@@ -106,10 +108,7 @@ void Loader::State::load(int64_t position, Slot::Item& item) const {
   item.fatal = false;
   const int64_t row = order[size_t(position)];
   try {
-    if (options.features)
-      options.features->check(row, flips(row));  // and so reads them from the disk, ahead of next()
-    else
-      fetch(row, item.image);
+    fetch(row, item.image);
   } catch (const Error& e) {
     item.error = e.what();
   } catch (const std::exception& e) {
@@ -207,8 +206,10 @@ Loader::Loader(const Dataset& dataset, std::vector<int64_t> indices, LoaderOptio
   for (int64_t i : indices)
     require(i >= 0 && i < dataset.size(), "loader: index ", i, " of a data set of ", dataset.size(),
             " images");
-  if (options.packed)
+  if (options.packed) {
+    require(options.augment.crop >= 1, "--random-crop needs the images themselves; leave out --packed");
     options.packed->check_holds(dataset, indices, options.image_size, options.skip_bad);
+  }
   if (options.features)
     options.features->check_holds(dataset.size(), options.flip || options.mirror);
   if (labels.empty())

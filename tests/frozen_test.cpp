@@ -12,6 +12,7 @@
 #include "engine/file.h"
 #include "engine/safetensors.h"
 #include "tests/program.h"
+#include "tests/runs.h"
 #include "tests/scratch.h"
 
 namespace lucida {
@@ -19,6 +20,7 @@ namespace {
 
 using test::contains;
 using test::Scratch;
+using test::timeless_log;
 using Words = std::vector<std::string>;
 
 // 24 scenes to train on, 16 to test.
@@ -49,16 +51,6 @@ void run(const Words& w) {
   REQUIRE_MESSAGE(r.status == 0, r.err);
 }
 
-std::vector<nlohmann::json> log_of(const std::string& run) {
-  std::vector<nlohmann::json> lines;
-  std::istringstream text(read_file(run + "/metrics.jsonl"));
-  for (std::string line; std::getline(text, line);) {
-    lines.push_back(nlohmann::json::parse(line));
-    lines.back().erase("images_per_s");
-  }
-  return lines;
-}
-
 // All tensors but the position, which has the length of the log in it.
 void check_same_weights(const std::string& a, const std::string& b) {
   const std::string file = "/last.state.safetensors";
@@ -72,7 +64,7 @@ void check_same_weights(const std::string& a, const std::string& b) {
 
 // Training to the bit; scores of an evaluation up to the rounding of folded BatchNorm.
 void check_same_log(const std::string& a, const std::string& b) {
-  auto x = log_of(a), y = log_of(b);
+  auto x = timeless_log(a), y = timeless_log(b);
   REQUIRE(x.size() == y.size());
   for (size_t i = 0; i < x.size(); ++i) {
     if (x[i].value("split", "") == "val") {
@@ -113,7 +105,7 @@ TEST_CASE(
                       "--batch", "5",    "--lr",           "1e-5"};
   run(words(folder.path("plain"), {to_layer3, loss}));
   run(words(folder.path("cached"), {to_layer3, loss, {"--cache-frozen"}}));
-  const auto x = log_of(folder.path("plain")), y = log_of(folder.path("cached"));
+  const auto x = timeless_log(folder.path("plain")), y = timeless_log(folder.path("cached"));
   REQUIRE(x.size() == y.size());
   int64_t corrected = 0;
   for (size_t i = 0; i + 1 < x.size(); ++i) {
@@ -131,7 +123,7 @@ TEST_CASE("frozen: a run that was stopped goes on to the same end") {
   run(words(folder.path("parts"), {to_layer3, cached, {"--max-steps", "8"}}));
   run(words(folder.path("parts"), {to_layer3, cached, {"--resume"}}));
   check_same_weights(folder.path("whole"), folder.path("parts"));
-  CHECK(log_of(folder.path("whole")) == log_of(folder.path("parts")));
+  CHECK(timeless_log(folder.path("whole")) == timeless_log(folder.path("parts")));
 }
 
 TEST_CASE("frozen: runs share a file, and other weights make another one") {

@@ -14,13 +14,16 @@
 #include "engine/safetensors.h"
 #include "layers/losses/loss.h"
 #include "tests/program.h"
+#include "tests/runs.h"
 #include "tests/scratch.h"
 
 namespace lucida {
 namespace {
 
 using test::contains;
+using test::log_of;
 using test::Scratch;
+using test::timeless_log;
 using Words = std::vector<std::string>;
 
 // 40 scenes of 48 pixels, made once for all tests of this file.
@@ -71,20 +74,6 @@ void check_same_run(const std::string& a, const std::string& b) {
       }
     }
   }
-}
-
-std::vector<nlohmann::json> log_of(const std::string& run) {
-  std::vector<nlohmann::json> lines;
-  std::istringstream text(read_file(run + "/metrics.jsonl"));
-  for (std::string line; std::getline(text, line);) lines.push_back(nlohmann::json::parse(line));
-  return lines;
-}
-
-// The log without what depends on the clock.
-std::vector<nlohmann::json> timeless_log(const std::string& run) {
-  auto lines = log_of(run);
-  for (auto& line : lines) line.erase("images_per_s");
-  return lines;
 }
 
 TEST_CASE("train: a run writes its options, log, checkpoints and report") {

@@ -107,8 +107,6 @@ void check(const TrainOptions& o) {
           "--max-steps, --checkpoint-every and --clip ", "cannot be negative");
   const Augmentation& a = o.augment;
   require(a.crop > 0 && a.crop <= 1, "--random-crop must be a share above 0, at most 1, got ", a.crop);
-  require(a.crop >= 1 || o.data.packed.empty(),
-          "--random-crop needs the images themselves; leave out --packed");
   require(a.operations >= 0 && a.operations <= 100 && a.magnitude >= 0 && a.magnitude <= 30,
           "--randaugment must be 0 to 100 operations of --randaugment-magnitude 0 to 30");
   require(a.cutout >= 0 && a.cutout <= 1, "--cutout must be in [0, 1], got ", a.cutout);

@@ -94,7 +94,7 @@ struct Moments {
 // The moments of the rows [begin, end), block after block: deviations from the mean of a block's first rows,
 // which lies among the block's values, so x is read once and little cancels. At worst those `group` rows are
 // far from all others of the n in the block; then var >= d^2 * group / n, and log2(n / group) <= 6 of the 24
-// bits of d^2 are lost. The rows to come are fetched meanwhile.
+// bits of a sum of d^2 are lost. The rows to come are fetched meanwhile.
 Moments moments_of(Sizes z, const float* x, int64_t begin, int64_t end) {
   Moments all(z.channels);
   const size_t channels = size_t(z.channels);

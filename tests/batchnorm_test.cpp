@@ -143,7 +143,9 @@ TEST_CASE("batchnorm2d: variance where the first rows are far from all others") 
       kernels_for<BatchNormKernels>({}).statistics({rows, channels}, x.data(), mean.data(), var.data());
       return var;
     };
-    check_close(variance(1), variance(0), 1e-5);
+    // Squares of 4096 are 64 times the variance of a block of 512 rows, and a float sum of them in 64 steps
+    // rounds by 2^-24 sqrt(64): 3e-5.
+    check_close(variance(1), variance(0), 1e-4);
   }
 }
 

@@ -65,6 +65,10 @@ def bars(top, title, entries):
     return parts, y - top + 14
 
 
+def batch_of(step):
+    return "" if step["batch"] == 16 else f" (batch {step['batch']})"
+
+
 def peer_of(peer, name):
     row = next((r for r in peer["rows"] if r["name"].startswith(name)), None) if peer else None
     return [(row["peer_is"], row["peer"], "peer")] if row else []
@@ -74,7 +78,7 @@ def chart(ladder, peer):
     parts, y = [], 8
     rows = {"Training step": "training step b16@224, images", "Inference": "inference b16@224, images"}
     for group in ladder["ladders"]:
-        entries = [(s["name"], s["images_per_s"], "lucida") for s in group["steps"]]
+        entries = [(s["name"] + batch_of(s), s["images_per_s"], "lucida") for s in group["steps"]]
         drawn, height = bars(y, f"{group['title']}, ResNet-50 CAM at 224 pixels, batch 16: images a second",
                              entries + peer_of(peer, rows[group["title"]]))
         parts, y = parts + drawn, y + height
@@ -95,8 +99,7 @@ def ladder_table(ladder):
         before = None
         for s in group["steps"]:
             gain = f"{s['images_per_s'] / before:.2f}" if before else ""
-            batch = "" if s["batch"] == 16 else f" (batch {s['batch']})"
-            lines.append(f"| {s['name']}{batch} | {s['images_per_s']:.3g} | {gain} |" +
+            lines.append(f"| {s['name']}{batch_of(s)} | {s['images_per_s']:.3g} | {gain} |" +
                          (f" {s['batch1_ms']:.4g} |" if single else ""))
             before = s["images_per_s"]
         lines.append("")

@@ -41,6 +41,10 @@ const float* FrozenFeatures::at(int64_t row, bool mirror) const {
   return static_cast<const float*>(first) + number(row, mirror) * uint64_t(header_.floats());
 }
 
+void FrozenFeatures::read(int64_t row, bool mirror, float* to) const {
+  std::copy_n(at(row, mirror), header_.floats(), to);
+}
+
 const uint32_t* FrozenFeatures::marks(int64_t row, bool mirror) const {
   const uint64_t all = header_.views * header_.images;
   const void* first = file_.data() + sizeof header_ + all * uint64_t(header_.floats()) * sizeof(float);

@@ -44,6 +44,7 @@ class FrozenFeatures {
   void check_holds(int64_t images, bool mirrored) const;
   void check(int64_t row, bool mirror) const;
   const float* at(int64_t row, bool mirror) const;
+  void read(int64_t row, bool mirror, float* to) const;  // the same, copied
 
  private:
   const uint32_t* marks(int64_t row, bool mirror) const;

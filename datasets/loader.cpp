@@ -1,7 +1,5 @@
 #include "datasets/loader.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
@@ -93,12 +91,12 @@ void Loader::State::open(int64_t batch) {
 void Loader::State::fetch(int64_t row, Image& image) const {
   if (options.features)
     return options.features->check(row, flips(row));  // and so reads them from the disk, ahead of next()
-  const int size = options.image_size;
   ImageDraws draws(options.seed, row, epoch);
   if (options.packed)
     options.packed->read(dataset, row, image);
   else
-    resize(random_crop(read_image(dataset.image_path(row)), options.augment, draws), size, size, image);
+    resize(random_crop(read_image(dataset.image_path(row)), options.augment, draws), options.image_size,
+           options.image_size, image);
   apply_operations(image, options.augment, draws);
   apply_cutout(image, options.augment, draws);
 }
@@ -135,7 +133,7 @@ bool Loader::State::load_one(std::unique_lock<std::mutex>& lock) {
 }
 
 void Loader::State::run() {
-  (void)!nice(10);  // this thread alone, on Linux: kernels wait for their slowest thread, batches lie ahead
+  step_back();  // kernels wait for their slowest thread, batches lie ahead
   std::unique_lock lock(mutex);
   while (!stop)
     if (!load_one(lock))
@@ -277,10 +275,9 @@ std::optional<Batch> Loader::next() {
     batch.labels = Tensor::empty({n, classes});
     parallel_tasks(n, [&](int64_t i) {
       const int64_t row = batch.indices[size_t(i)];
-      if (features)
-        std::copy_n(features->at(row, state.flips(row)), floats, batch.images.data() + i * floats);
-      else
-        normalize(*images[size_t(i)], state.flips(row), batch.images.data() + i * floats);
+      float* const to = batch.images.data() + i * floats;
+      features ? features->read(row, state.flips(row), to)
+               : normalize(*images[size_t(i)], state.flips(row), to);
       state.labels.copy_row(row, batch.labels.data() + i * classes);
     });
   });

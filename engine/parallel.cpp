@@ -1,6 +1,7 @@
 #include "engine/parallel.h"
 
 #include <omp.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <exception>
@@ -79,6 +80,10 @@ void detail::run_tasks(int64_t tasks, void (*task)(void*, int64_t), void* contex
   happens_after(&work);
   if (work.error)
     std::rethrow_exception(work.error);
+}
+
+void step_back() {
+  (void)!nice(10);
 }
 
 }  // namespace lucida

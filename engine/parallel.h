@@ -46,6 +46,10 @@ inline int64_t reduction_chunks(int64_t n, int64_t grain) {
   return std::clamp<int64_t>(n / std::max<int64_t>(grain, 1), 1, 64);
 }
 
+// Lets other threads of the machine run first, from now on: for a thread nobody waits for. (On Linux a thread
+// has a niceness of its own.)
+void step_back();
+
 // Sum of body(begin, end) over fixed chunks of [0, n), added in order.
 template <class Body>
 double parallel_sum(int64_t n, int64_t grain, Body&& body) {

@@ -55,7 +55,8 @@ void best_of(const PoolSizes& p, const Window& at, const float* image, float* y,
       int place = (h - at.top) * p.kernel + at.first_column - at.left;
       for (int w = at.first_column; w < at.last_column; ++w, ++place, from += p.c) {
         const Vec v = part.load(from);
-        const Ints wins = (v > best) | (v != v);  // a NaN wins and stays
+        // A NaN wins and stays.
+        const Ints wins = (v > best) | (v != v);  // NOLINT(misc-redundant-expression)
         best = wins ? v : best;
         which = wins ? Ints{} + place : which;
       }

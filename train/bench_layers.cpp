@@ -74,7 +74,7 @@ void compare_with_library(BenchTable& table, const ConvShape& shape) {
                                    {"backward-weight", backward_weight}})
     if (!(shape.image && pass == backward_data))
       table.measure_library(std::string(Conv2dKernels::name), shape.text(), name,
-                            [&] { return conv_library->calls(shape.sizes, pass); });
+                            [&, p = pass] { return conv_library->calls(shape.sizes, p); });
 }
 
 // x, weight and y once each, whatever the pass.

@@ -6,7 +6,7 @@
 #   make train RECIPE=coco/ll-r-boostlu ROOT=.../coco    a published run; docs/recipes.md lists them
 #   make eval CHECKPOINT=runs/scenes/best.safetensors ARGS="--alpha 5"
 #   make cam  CHECKPOINT=... IMAGE="a.jpg b.jpg"        overlays and raw maps in OUT (default cams/)
-#   make study ROOT=.../VOCdevkit INIT=resnet50.safetensors   the losses compared, two hours on two cores: docs/results.md
+#   make study ROOT=.../VOCdevkit INIT=resnet50.safetensors   the losses compared: docs/results.md
 #   make test                  every test; the last line is the count
 #   make bench [ARGS="--json"] a training step, each layer and the loader, timed on this machine
 #   make cuda                  build/cuda/lucida with nvcc for sm_80 and sm_90, and what ptxas says of every kernel

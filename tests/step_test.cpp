@@ -131,10 +131,12 @@ bool no_gpu() {
     MESSAGE("skipped: there is no GPU");
   return !has_device(Device::cuda);
 }
+// Whole steps emulated take minutes under the address sanitizer; what their kernels touch, the tests of each
+// layer have shown it.
 bool no_emulated() {
-  const bool none = runtime_of(Device::cuda) || !test_emulated();
+  const bool none = runtime_of(Device::cuda) || !test_emulated() || address_sanitizer;
   if (none)
-    MESSAGE("skipped: a build for GPUs has no emulated kernels, or the environment leaves them out");
+    MESSAGE("skipped: emulated steps: a build for GPUs or the address sanitizer, or the environment's wish");
   return none;
 }
 

@@ -19,19 +19,10 @@ namespace lucida {
 namespace {
 
 using test::contains;
+using test::scenes_root;
 using test::Scratch;
 using test::timeless_log;
 using Words = std::vector<std::string>;
-
-// 24 scenes to train on, 16 to test.
-const std::string& scenes_root() {
-  static const Scratch folder;
-  static const std::string root = [] {
-    make_scenes(folder.path(), {.count = 40, .size = 40, .seed = 7});
-    return folder.path("VOCdevkit");
-  }();
-  return root;
-}
 
 const Words to_layer3 = {"--freeze", "conv1,bn1,layer1,layer2,layer3"};
 

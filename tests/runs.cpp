@@ -2,9 +2,20 @@
 
 #include <sstream>
 
+#include "datasets/scenes.h"
 #include "engine/file.h"
+#include "tests/scratch.h"
 
 namespace lucida::test {
+
+const std::string& scenes_root() {
+  static const Scratch folder;
+  static const std::string root = [] {
+    make_scenes(folder.path(), {.count = 40, .size = 48, .seed = 7});
+    return folder.path("VOCdevkit");
+  }();
+  return root;
+}
 
 std::vector<nlohmann::json> log_of(const std::string& run) {
   std::vector<nlohmann::json> lines;

@@ -22,19 +22,10 @@ namespace {
 
 using test::contains;
 using test::log_of;
+using test::scenes_root;
 using test::Scratch;
 using test::timeless_log;
 using Words = std::vector<std::string>;
-
-// 40 scenes of 48 pixels, made once for all tests of this file.
-const std::string& scenes_root() {
-  static const Scratch folder;
-  static const std::string root = [] {
-    make_scenes(folder.path(), {.count = 40, .size = 48, .seed = 7});
-    return folder.path("VOCdevkit");
-  }();
-  return root;
-}
 
 // A sixteenth of ResNet-18's weights: what is written and read again is small.
 Words train_words(const std::string& out, Words more = {}) {

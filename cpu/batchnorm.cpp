@@ -181,7 +181,7 @@ void normalize(Sizes z, const float* x, const float* scale, const float* shift, 
   kernels[skip != nullptr][relu][stream](z, x, scale, shift, skip, y);
 }
 
-enum class Mask { none, y, x };
+enum class Mask { none, y, x, x_skip };
 using ReluMask = ReluMaskOf<float>;
 
 // f(the kind of mask as a constant).
@@ -189,6 +189,7 @@ template <class F>
 auto with_mask(const ReluMask& m, const F& f) {
   using enum Mask;
   return m.y       ? f(std::integral_constant<Mask, y>{})
+         : m.skip  ? f(std::integral_constant<Mask, x_skip>{})
          : m.scale ? f(std::integral_constant<Mask, x>{})
                    : f(std::integral_constant<Mask, none>{});
 }
@@ -199,8 +200,12 @@ Vec masked(Part part, const ReluMask& m, const float* x, const float* dy, int64_
   const Vec g = part.load(dy + i);
   if constexpr (M == Mask::y)
     return part.load(m.y + i) > Vec{} ? g : Vec{};
-  if constexpr (M == Mask::x)
-    return part.load(x + i) * part.load(m.scale + c) + part.load(m.shift + c) > Vec{} ? g : Vec{};
+  if constexpr (M == Mask::x || M == Mask::x_skip) {
+    Vec v = part.load(x + i) * part.load(m.scale + c) + part.load(m.shift + c);
+    if constexpr (M == Mask::x_skip)
+      v += part.load(m.skip + i);
+    return v > Vec{} ? g : Vec{};
+  }
   return g;
 }
 

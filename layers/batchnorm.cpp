@@ -47,7 +47,7 @@ Statistics statistics(BatchNorm2d& bn, const Tensor& x, typename Kernels<T>::Siz
   return st;
 }
 
-// What the derivative needs; y only where a relu masks it that x alone does not tell.
+// What the derivative needs; y only where a relu masks it that x and a skip with values do not tell.
 struct Saved {
   Tensor x, y, skip, gamma, beta;
   Statistics statistics;
@@ -57,8 +57,9 @@ struct Saved {
   ReluMaskOf<T> mask() const {
     if (!relu)
       return {};
-    return y.defined() ? ReluMaskOf<T>(y.data<T>())
-                       : ReluMaskOf<T>(statistics.scale.data(), statistics.shift.data());
+    if (y.defined())
+      return {y.data<T>()};
+    return {statistics.scale.data(), statistics.shift.data(), skip.defined() ? skip.data<T>() : nullptr};
   }
 };
 
@@ -81,9 +82,11 @@ void backward(const Saved& s, const Kernels<T>& kernels, typename Kernels<T>::Si
     kernels.apply(sizes, s.x.data<T>(), mask, dy.data<T>(), a.data(), b.data(), c.data(), dx, dskip);
 }
 
-// One pass over memory in exchange for a quarter of the activations, on the host, where memory is scarce.
-bool makes_again(const Tensor& x) {
-  return Tape::keeping() && x.device().kind == Device::cpu && reuses_memory();
+// One pass over memory in exchange for a third of the activations, on the host, where memory is scarce. What
+// was added must still be there then, without being made again first.
+bool makes_again(const Tensor& x, const Tensor& skip) {
+  const bool skip_stays = !skip.defined() || skip.saved().has_values();
+  return Tape::keeping() && x.device().kind == Device::cpu && reuses_memory() && skip_stays;
 }
 
 // Where the result goes: over skip, which nobody else reads, or over x if no derivative will read it.
@@ -105,14 +108,15 @@ Tensor run(std::string_view name, BatchNorm2d& bn, Tensor x, Tensor skip, bool r
     const T *from = x.data<T>(), *added = skip.defined() ? skip.data<T>() : nullptr;
     const Tensor y = place_for_result(x, skip);
     kernels.normalize(sizes, from, st.scale.data(), st.shift.data(), added, relu, y.data<T>());
-    if (!skip.defined() && makes_again(x))
-      y.can_be_made_again([&kernels, sizes, x, st, relu](const Tensor& into) {
-        kernels.normalize(sizes, x.data<T>(), st.scale.data(), st.shift.data(), nullptr, relu,
-                          into.data<T>());
+    const bool again = makes_again(x, skip);
+    if (again)
+      y.can_be_made_again([&kernels, sizes, x, skip, st, relu](const Tensor& into) {
+        kernels.normalize(sizes, x.data<T>(), st.scale.data(), st.shift.data(),
+                          skip.defined() ? skip.data<T>() : nullptr, relu, into.data<T>());
       });
     const Saved saved{x,
-                      relu && skip.defined() ? y : Tensor(),
-                      skip.without_values(),
+                      relu && skip.defined() && !again ? y : Tensor(),
+                      again ? skip : skip.without_values(),
                       bn.gamma,
                       bn.beta.without_values(),
                       st,

@@ -34,9 +34,10 @@ struct BatchNorm2d {
 // x [N,H,W,C] -> the same shape. The fused forms save a pass over memory for each part. On the host the
 // result lies where skip lay, or without a tape where x lay, if the caller gave up the only handle to it.
 //
-// For the way back x is kept. On the host the result of the first two is not: whoever saved it gets it made
-// again from x, scale and shift, one pass over memory, the same bits. In ResNet-50 it is 19 MiB of the 86 MiB
-// that an image of 224 x 224 would keep.
+// For the way back x is kept. On the host the result is not: whoever saved it gets it made again from x, scale,
+// shift and skip, one pass over memory, the same bits. It is kept only where skip is written over or could
+// itself be made again: in a chain of residual blocks every other result, so that making one again makes no
+// other. In ResNet-50 that is 28 MiB of the 86 MiB that an image of 224 x 224 would keep.
 Tensor batchnorm2d(BatchNorm2d&, Tensor x, Mode);
 Tensor batchnorm_relu(BatchNorm2d&, Tensor x, Mode);                   // max(0, bn(x))
 Tensor batchnorm_add_relu(BatchNorm2d&, Tensor x, Tensor skip, Mode);  // max(0, bn(x) + skip)
@@ -47,14 +48,17 @@ struct BatchNormCoefficients {
 
 // Which elements relu let through: those with y > 0. Where y = scale * x + shift and nothing else, x tells
 // it as well and is read anyway, so y need not be: 4 reads and 1 write on the way back instead of 6 and 1.
+// Where skip was added and is kept, skip is read in place of y, which need not be kept then.
 template <class T>
 struct ReluMaskOf {
   const T* y = nullptr;  // given: where y > 0
   const float *scale = nullptr,
-              *shift = nullptr;      // given: where scale * x + shift > 0, as normalize computed it
+              *shift = nullptr;      // given: where scale * x + shift (+ skip) > 0, as normalize computed it
+  const T* skip = nullptr;           // given on the host alone
   constexpr ReluMaskOf() = default;  // everywhere
   constexpr ReluMaskOf(const T* y_) : y(y_) {}
-  constexpr ReluMaskOf(const float* scale_, const float* shift_) : scale(scale_), shift(shift_) {}
+  constexpr ReluMaskOf(const float* scale_, const float* shift_, const T* skip_ = nullptr)
+      : scale(scale_), shift(shift_), skip(skip_) {}
 };
 
 // What a backend provides, T being the type of x, y, dy, dx and skip, which are [rows, channels]; everything

@@ -33,7 +33,7 @@ using ReluMask = ReluMaskOf<float>;
 float masked(const ReluMask& m, const float* x, const float* dy, int64_t i, int64_t c) {
   if (m.y)
     return m.y[i] > 0 ? dy[i] : 0.0f;
-  return !m.scale || m.scale[c] * x[i] + m.shift[c] > 0 ? dy[i] : 0.0f;
+  return !m.scale || m.scale[c] * x[i] + m.shift[c] + (m.skip ? m.skip[i] : 0.0f) > 0 ? dy[i] : 0.0f;
 }
 
 void store(GradSlot slot, int64_t index, float value) {

@@ -4,7 +4,7 @@ beside PyTorch; convolutions against the multiply-add peak; BatchNorm against th
 
     scripts/peer_ratio.py                                    build/lucida against this interpreter's PyTorch
     scripts/peer_ratio.py --python venv/bin/python --python /usr/bin/python3 --rounds 3 --json peer.json
-    scripts/peer_ratio.py --rows train infer                 some of the rows
+    scripts/peer_ratio.py --rows train infer                 some of the rows; --json keeps the others of its file
 
 Each round runs every program once, one after the other, so that a busy machine is busy for both; before each the
 script waits until other programs leave the cores alone. The best of the rounds counts, of PyTorch also the better
@@ -85,7 +85,7 @@ class Bench:
         if result.returncode:
             sys.exit(f"peer_ratio: {' '.join(words)}\n{result.stderr.strip()[-2000:]}")
         answer = next(json.loads(line) for line in result.stdout.splitlines() if line.startswith("{"))
-        self.runs.append({"what": what, **answer})
+        self.runs.append({"what": what, **{k: v for k, v in answer.items() if not isinstance(v, list)}})
         keys = [k for k in ("images_per_s", "ms", "batch1_ms", "peak_mib") if k in answer]
         shown = ", ".join(f"{k} {answer[k]:.4g}" for k in keys)
         print(f"{what}: {shown}", file=sys.stderr, flush=True)
@@ -209,16 +209,31 @@ def table(rows):
     return "\n".join(lines)
 
 
+def with_kept(new, path):
+    """The measurements of a file whose rows were not measured again stay; each row tells its date."""
+    for r in new["rows"]:
+        r["date"] = new["machine"]["date"]
+    if not os.path.exists(path):
+        return new
+    with open(path) as file:
+        old = json.load(file)
+    again = {r["name"]: r for r in new["rows"]}
+    kept = [again.pop(r["name"], r) for r in old["rows"]]
+    return {**new, "busiest": max(old["busiest"], new["busiest"]), "rows": kept + list(again.values()),
+            "runs": old["runs"] + new["runs"]}
+
+
 def main():
     b = Bench(arguments())
     measure = {"train": train_rows, "train448": train448_rows, "infer": infer_rows, "thread": thread_rows,
                "conv2d": conv2d_rows, "batchnorm": batchnorm_rows}
     rows = [r for name in ROWS if name in b.options.rows for r in measure[name](b)]
     if b.options.json:
+        measured = with_kept({"machine": machine(), "threads": b.options.threads, "rounds": b.options.rounds,
+                              "repeats": b.options.repeats, "seconds_waited": round(b.cores.waited, 1),
+                              "busiest": b.cores.busiest, "rows": rows, "runs": b.runs}, b.options.json)
         with open(b.options.json, "w") as file:
-            json.dump({"machine": machine(), "threads": b.options.threads, "rounds": b.options.rounds,
-                       "repeats": b.options.repeats, "seconds_waited": round(b.cores.waited, 1),
-                       "busiest": b.cores.busiest, "rows": rows, "runs": b.runs}, file, indent=1)
+            json.dump(measured, file, indent=1)
     print(table(rows))
     return 0 if all(r["met"] for r in rows) else 1
 

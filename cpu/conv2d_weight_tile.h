@@ -113,63 +113,64 @@ class Ahead {
 };
 
 // Tiles that lie below one another: one call of the kernel for all of them saves 40 clocks a tile.
-struct WeightTile {
-  const float* dy;  // of the first tile's first row
-  int64_t dy_step;  // floats from one pixel to the next
-  const float* x;
-  int64_t x_step;
+struct WeightTiles {
+  const float* const* a;  // a[p] + offset: the first tile's rows of pixel p
+  int64_t offset;
+  int64_t next_tile;  // floats from one tile's rows to the next one's
+  const float* b;
+  int64_t b_step;  // floats from one pixel to the next
   int pixels;
-  float* dw;
-  int64_t dw_step;  // floats from one row to the next
-  bool add;         // to dw; else it is overwritten
+  float* sums;
+  int64_t sums_step;  // floats from one row to the next
+  bool add;           // to the sums; else they are overwritten
   int tiles = 1;
-  int64_t dy_tile = 0;  // floats from one tile's dy to the next
 };
 
 template <int Rows, int Vectors>
-[[gnu::always_inline]] inline void add_pixel(simd::Vec (&sum)[Rows][Vectors], const float* dy,
-                                             const float* x) {
+[[gnu::always_inline]] inline void add_pixel(simd::Vec (&sum)[Rows][Vectors], const float* a,
+                                             const float* b) {
   using namespace simd;
-  Vec x_row[Vectors];
-  unrolled<Vectors>([&](auto v) { x_row[v] = load(x + v * lanes); });
+  Vec b_row[Vectors];
+  unrolled<Vectors>([&](auto v) { b_row[v] = load(b + v * lanes); });
   unrolled<Rows>([&](auto r) {
-    const Vec a = broadcast(dy[r]);
-    unrolled<Vectors>([&](auto v) { sum[r][v] += a * x_row[v]; });
+    const Vec value = broadcast(a[r]);
+    unrolled<Vectors>([&](auto v) { sum[r][v] += value * b_row[v]; });
   });
 }
 
-// sum += all pixels of a tile.
+// sum += all pixels of a tile, whose rows begin at a[p] + offset.
 template <int Rows, int Vectors>
-[[gnu::always_inline]] inline void add_pixels(simd::Vec (&sum)[Rows][Vectors], const WeightTile& t,
-                                              const float* dy, Ahead& ahead) {
-  const float* x = t.x;
-  const int64_t dy_step = t.dy_step, x_step = t.x_step;
+[[gnu::always_inline]] inline void add_pixels(simd::Vec (&sum)[Rows][Vectors], const WeightTiles& t,
+                                              int64_t offset, Ahead& ahead) {
+  const float* const* a = t.a;
+  const float* b = t.b;
+  const int64_t b_step = t.b_step;
   const int run = ahead.skip(Ahead::runs(t.pixels)) ? t.pixels : Ahead::run_pixels;
   for (int left = t.pixels; left > 0; left -= run) {
     ahead.fetch();
     const int pixels = std::min(left, run);
 #pragma GCC unroll 4
-    for (int p = 0; p < pixels; ++p, dy += dy_step, x += x_step) add_pixel<Rows, Vectors>(sum, dy, x);
+    for (int p = 0; p < pixels; ++p, ++a, b += b_step) add_pixel<Rows, Vectors>(sum, *a + offset, b);
   }
 }
 
 template <int Rows, int Vectors>
-[[gnu::noinline]] void multiply_weight_tiles(const WeightTile& t, Ahead& ahead) {
+[[gnu::noinline]] void multiply_weight_tiles(const WeightTiles& t, Ahead& ahead) {
   using namespace simd;
-  float* to = t.dw;
-  for (int i = 0; i < t.tiles; ++i, to += Rows * t.dw_step) {
-    const auto dw = [&](int r, int v) { return to + r * t.dw_step + v * lanes; };
+  float* to = t.sums;
+  for (int i = 0; i < t.tiles; ++i, to += Rows * t.sums_step) {
+    const auto sums = [&](int r, int v) { return to + r * t.sums_step + v * lanes; };
     for (int r = 0; r < Rows; ++r)
-      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(dw(r, v), 1, 3);
+      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(sums(r, v), 1, 3);
     Vec sum[Rows][Vectors] = {};
-    add_pixels(sum, t, t.dy + i * t.dy_tile, ahead);
+    add_pixels(sum, t, t.offset + i * t.next_tile, ahead);
     if (t.add)
-      unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { sum[r][v] += load(dw(r, v)); }); });
-    unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { store(dw(r, v), sum[r][v]); }); });
+      unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { sum[r][v] += load(sums(r, v)); }); });
+    unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { store(sums(r, v), sum[r][v]); }); });
   }
 }
 
-using MultiplyWeightTiles = void (*)(const WeightTile&, Ahead&);
+using MultiplyWeightTiles = void (*)(const WeightTiles&, Ahead&);
 
 // The kernel for tiles of 1 ... tile_rows rows and 1 ... tile_vectors vectors.
 inline MultiplyWeightTiles weight_tile_kernel(int rows, int vectors) {
@@ -180,5 +181,28 @@ inline MultiplyWeightTiles weight_tile_kernel(int rows, int vectors) {
   (std::make_integer_sequence<int, tile_rows * tile_vectors>{});
   return table[size_t((rows - 1) * tile_vectors + vectors - 1)];
 }
+
+// Rows cut into as few tiles as hold them, all of nearly one size.
+struct EvenTiles {
+  int count, least, larger;  // the first `larger` tiles have a row more than `least`
+  explicit EvenTiles(int rows)
+      : count((rows + tile_rows - 1) / tile_rows), least(rows / count), larger(rows % count) {}
+  int first_row(int tile) const { return tile * least + std::min(tile, larger); }
+
+  // The tiles [first, last); t.offset and t.sums are those of row 0.
+  void multiply(int first, int last, int vectors, const WeightTiles& t, Ahead& ahead) const {
+    const int middle = std::clamp(larger, first, last);
+    for (const auto& [begin, end, rows] :
+         {std::array{first, middle, least + 1}, std::array{middle, last, least}})
+      if (begin < end) {
+        WeightTiles some = t;
+        some.offset += first_row(begin);
+        some.next_tile = rows;
+        some.sums += first_row(begin) * t.sums_step;
+        some.tiles = end - begin;
+        weight_tile_kernel(rows, vectors)(some, ahead);
+      }
+  }
+};
 
 }  // namespace lucida

@@ -21,7 +21,7 @@
 // Where dw is small, pixels are shared out too: each share has its own partial dw, and they are added in
 // order. How many shares there are depends on the sizes alone, never on the number of threads.
 //
-// Read next: cpu/conv2d_weight_gather.cpp, cpu/conv2d_weight_tile.h
+// Read next: cpu/conv2d_weight_gather.cpp, cpu/conv2d_weight_tile.h, cpu/conv2d_weight_turned.cpp
 #include "cpu/conv2d_weight.h"
 
 #include <bit>
@@ -88,25 +88,25 @@ struct Block {
   std::vector<const float*> x, dy;
 };
 
-// The factors of one panel, packed or where they lie: tile t of pixel p is at dy[p] + offset + t * dy_tile.
+// The factors of one panel, packed or where they lie: the rows of tile t are dy + t * dy_tile.
 struct Factors {
-  const float* const* dy;
-  int64_t offset, dy_tile;
+  Stepped dy;
+  int64_t dy_tile;
   const float* x;
   int64_t x_step;
 };
 
 // A panel with fewer columns than the kernel's vectors hold.
-void multiply_partial(MultiplyWeightTiles kernel, const WeightTiles& all, int rows, const Panel& panel,
-                      Ahead& ahead) {
+void multiply_partial(MultiplyWeightTiles<Stepped> kernel, const WeightTiles<Stepped>& all, int rows,
+                      const Panel& panel, Ahead& ahead) {
   alignas(64) float product[tile_rows * tile_width];
-  WeightTiles one = all;
+  WeightTiles<Stepped> one = all;
   one.tiles = 1;
   one.sums = product;
   one.sums_step = panel.width;
   one.add = false;
   float* to = all.sums;
-  for (int t = 0; t < all.tiles; ++t, one.offset += all.next_tile) {
+  for (int t = 0; t < all.tiles; ++t, one.a = one.a + all.next_tile) {
     kernel(one, ahead);
     for (int r = 0; r < rows; ++r, to += all.sums_step)
       for (int i = 0; i < panel.count; ++i) to[i] = product[r * panel.width + i] + (all.add ? to[i] : 0.0f);
@@ -176,9 +176,9 @@ struct Task {
               rest = last_channel - first_channel - whole * tile_rows;
     const auto multiply_rows = [&](int first_tile, int count, int rows) {
       float* const to = dw + int64_t{first_channel + first_tile * tile_rows} * columns + panel.column;
-      const int64_t offset = f.offset + first_tile * f.dy_tile;
-      const WeightTiles tiles{f.dy, offset, f.dy_tile, f.x, f.x_step, pixels, to, columns, add, count};
-      const MultiplyWeightTiles kernel = weight_tile_kernel(rows, panel.width / simd::lanes);
+      const WeightTiles<Stepped> tiles{
+          f.dy + first_tile * f.dy_tile, f.dy_tile, f.x, f.x_step, pixels, to, columns, add, count};
+      const auto kernel = weight_tile_kernel<Stepped>(rows, panel.width / simd::lanes);
       if (panel.count == panel.width)
         kernel(tiles, ahead);
       else
@@ -209,12 +209,10 @@ struct Task {
   // the next block.
   void run_block(const Block& block, const Block& next, float* packed_dy, bool add, Ahead& ahead,
                  float* (&packed)[2]) const {
-    const float* packed_rows[most_pixels];
-    for (int p = 0; packed_dy && p < block.pixels; ++p) packed_rows[p] = packed_dy + p * tile_rows;
-    Factors f{block.dy.data(), first_channel, tile_rows, nullptr, 0};
+    Factors f{{block.dy[0] + first_channel, channels}, tile_rows, nullptr, 0};
     if (packed_dy) {
       pack_dy(block, packed_dy);
-      f = {packed_rows, 0, packed_tile, nullptr, 0};
+      f = {{packed_dy, tile_rows}, packed_tile, nullptr, 0};
     }
     const int64_t runs = Ahead::runs(block.pixels) * tiles();
     ahead.spread(runs * (last_panel - first_panel));

@@ -47,15 +47,13 @@ struct Square {
   // du += D^T V, or = if it is the first block.
   void multiply(int count, const Matrices& d, const Matrices& v, const Matrices& du, bool add) const {
     Ahead nothing({nullptr, 0, 0, 0}, {nullptr, 0, 0, 0});
-    const float* rows[block_tiles];  // of D_0; those of D_p lie equally far behind them
-    for (int t = 0; t < count; ++t) rows[t] = d.at(0, t);
     const EvenTiles tiles(outputs_here);
     for (int p = 0; p < products; ++p)
-      for (int c = 0; c < du.row; c += tile_width) {
-        const WeightTiles all{rows,   p * d.next(), 0, v.at(p, 0) + c, v.row, count, du.at(p, 0) + c,
-                              du.row, add};
-        tiles.multiply(0, tiles.count, std::min(tile_width, du.row - c) / simd::lanes, all, nothing);
-      }
+      for (int c = 0; c < du.row; c += tile_width)
+        tiles.multiply(
+            WeightTiles<Stepped>{
+                {d.at(p, 0), d.row}, 0, v.at(p, 0) + c, v.row, count, du.at(p, 0) + c, du.row, add},
+            std::min(tile_width, du.row - c) / simd::lanes, nothing);
   }
 
   void finish(const Matrices& du) const {

@@ -84,7 +84,7 @@ class Ahead {
     copies_left_ -= rows;
     for (; rows > 0; --rows, ++copied_, copy_ += tile_width) {
       const float* const from = *copied_ + copied_offset_;
-      const float* const soon = *std::min(copied_ + 2, last_copied_) + copied_offset_;
+      const float* const soon = *std::min(copied_ + 4, last_copied_) + copied_offset_;
       for (int i = 0; i < tile_width; i += RowParts::line) __builtin_prefetch(soon + i);
       unrolled<tile_vectors>([&](auto v) __attribute__((always_inline)) {
         store(copy_ + v * lanes, load(from + v * lanes));

@@ -21,7 +21,7 @@
 // Where dw is small, pixels are shared out too: each share has its own partial dw, and they are added in
 // order. How many shares there are depends on the sizes alone, never on the number of threads.
 //
-// Read next: cpu/conv2d_weight_gather.cpp, cpu/conv2d_weight_tile.h
+// Read next: cpu/conv2d_weight_gather.cpp, cpu/conv2d_weight_tile.h, cpu/conv2d_weight_turned.cpp
 #include "cpu/conv2d_weight.h"
 
 #include <bit>
@@ -88,27 +88,27 @@ struct Block {
   std::vector<const float*> x, dy;
 };
 
-// The factors of one panel, packed or where they lie: a row of tile t is at dy + t * dy_tile.
+// The factors of one panel, packed or where they lie: the rows of tile t are dy + t * dy_tile.
 struct Factors {
-  const float* dy;
-  int64_t dy_tile, dy_step;
+  Stepped dy;
+  int64_t dy_tile;
   const float* x;
   int64_t x_step;
 };
 
 // A panel with fewer columns than the kernel's vectors hold.
-void multiply_partial(MultiplyWeightTiles kernel, const WeightTile& all, int rows, const Panel& panel,
-                      Ahead& ahead) {
+void multiply_partial(MultiplyWeightTiles<Stepped> kernel, const WeightTiles<Stepped>& all, int rows,
+                      const Panel& panel, Ahead& ahead) {
   alignas(64) float product[tile_rows * tile_width];
-  WeightTile one = all;
+  WeightTiles<Stepped> one = all;
   one.tiles = 1;
-  one.dw = product;
-  one.dw_step = panel.width;
+  one.sums = product;
+  one.sums_step = panel.width;
   one.add = false;
-  float* to = all.dw;
-  for (int t = 0; t < all.tiles; ++t, one.dy += all.dy_tile) {
+  float* to = all.sums;
+  for (int t = 0; t < all.tiles; ++t, one.a = one.a + all.next_tile) {
     kernel(one, ahead);
-    for (int r = 0; r < rows; ++r, to += all.dw_step)
+    for (int r = 0; r < rows; ++r, to += all.sums_step)
       for (int i = 0; i < panel.count; ++i) to[i] = product[r * panel.width + i] + (all.add ? to[i] : 0.0f);
   }
 }
@@ -176,9 +176,9 @@ struct Task {
               rest = last_channel - first_channel - whole * tile_rows;
     const auto multiply_rows = [&](int first_tile, int count, int rows) {
       float* const to = dw + int64_t{first_channel + first_tile * tile_rows} * columns + panel.column;
-      const float* const from = f.dy + first_tile * f.dy_tile;
-      const WeightTile tiles{from, f.dy_step, f.x, f.x_step, pixels, to, columns, add, count, f.dy_tile};
-      const MultiplyWeightTiles kernel = weight_tile_kernel(rows, panel.width / simd::lanes);
+      const WeightTiles<Stepped> tiles{
+          f.dy + first_tile * f.dy_tile, f.dy_tile, f.x, f.x_step, pixels, to, columns, add, count};
+      const auto kernel = weight_tile_kernel<Stepped>(rows, panel.width / simd::lanes);
       if (panel.count == panel.width)
         kernel(tiles, ahead);
       else
@@ -209,10 +209,10 @@ struct Task {
   // the next block.
   void run_block(const Block& block, const Block& next, float* packed_dy, bool add, Ahead& ahead,
                  float* (&packed)[2]) const {
-    Factors f{block.dy[0] + first_channel, tile_rows, channels, nullptr, 0};
+    Factors f{{block.dy[0] + first_channel, channels}, tile_rows, nullptr, 0};
     if (packed_dy) {
       pack_dy(block, packed_dy);
-      f = {packed_dy, packed_tile, tile_rows, nullptr, 0};
+      f = {{packed_dy, tile_rows}, packed_tile, nullptr, 0};
     }
     const int64_t runs = Ahead::runs(block.pixels) * tiles();
     ahead.spread(runs * (last_panel - first_panel));
@@ -266,6 +266,8 @@ void add_partial_gradients(const float* partial, int64_t shares, int64_t size, f
 }
 
 void conv2d_backward_weight(const Conv2dSizes& z, const float* x, const float* dy, GradSlot dweight) {
+  if (z.k == tile_width)
+    return turned_backward_weight(z, x, dy, dweight);
   const ImageTaps image(z, x);
   const int columns = image.grid.count() * image.depth;
   const int64_t size = int64_t{z.k} * columns, pixels = z.pixels();

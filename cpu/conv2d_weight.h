@@ -6,6 +6,9 @@ namespace lucida {
 
 void conv2d_backward_weight(const Conv2dSizes&, const float* x, const float* dy, GradSlot dweight);
 
+// The same where dy is one panel, cpu/conv2d_weight_turned.cpp.
+void turned_backward_weight(const Conv2dSizes&, const float* x, const float* dy, GradSlot dweight);
+
 // dw += the partial sums of the shares 1 ... shares - 1, in order; `size` floats each.
 void add_partial_gradients(const float* partial, int64_t shares, int64_t size, float* dw);
 

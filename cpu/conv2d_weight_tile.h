@@ -1,15 +1,19 @@
 // The inner loop of the weight gradient: a tile of dw, rows x (vectors * lanes), kept in registers,
 //
-//   dw[r][:] += sum over pixels p   dy[p][r] * x[p][:]
+//   sums[r][:] += sum over pixels p   a_p[r] * b_p[:]         a = dy, b = x: dw;   a = x, b = dy: dw^T
 //
 // Where it differs from cpu/microkernel.h:
-//   - the rows of a pixel's dy are neighbours: one address serves all and leaves registers for two strides.
-//   - sums start at zero and dw is added at the end. Meanwhile it comes into the first-level cache, and the
-//     next tile need not wait for it. Rows of 2048 floats: 1.03 to 1.1 times as fast, of 256: the same.
+//   - the rows of a pixel's a are neighbours: one address serves all and leaves registers for two strides.
+//   - what the sums held is added at the end. Meanwhile it comes into the first-level cache, and the next
+//     tile need not wait for it. Rows of 2048 floats: 1.03 to 1.1 times as fast, of 256: the same.
 //   - a tile fetches what the next block reads, a few lines between runs of pixels. A fetch inside the loop
 //     over pixels made GCC 12 spill a sum, or cost 3 % as an instruction of each pixel.
 //
-// Read next: cpu/conv2d_weight.cpp
+// A tile of 14 x 2 vectors instead of 6 x 4 was tried: half as many bytes of b in the first-level cache, so
+// longer sums before a tile ends. ResNet-50 took 1.04 times as long: x is gathered in rows of 128 bytes
+// instead of 256, and there are twice as many panels for dy to come from the second-level cache.
+//
+// Read next: cpu/conv2d_weight.cpp, cpu/conv2d_weight_turned.cpp
 #pragma once
 #include <algorithm>
 
@@ -80,7 +84,7 @@ class Ahead {
     copies_left_ -= rows;
     for (; rows > 0; --rows, ++copied_, copy_ += tile_width) {
       const float* const from = *copied_ + copied_offset_;
-      const float* const soon = *std::min(copied_ + 2, last_copied_) + copied_offset_;
+      const float* const soon = *std::min(copied_ + 4, last_copied_) + copied_offset_;
       for (int i = 0; i < tile_width; i += RowParts::line) __builtin_prefetch(soon + i);
       unrolled<tile_vectors>([&](auto v) __attribute__((always_inline)) {
         store(copy_ + v * lanes, load(from + v * lanes));
@@ -112,73 +116,112 @@ class Ahead {
   float* copy_ = nullptr;
 };
 
+// Where the rows of a pixel lie, one pixel after the other: a step apart, or anywhere. An address from a
+// table is one load more for each pixel, and 2 % of the time.
+struct Stepped {
+  const float* at;
+  int64_t step;
+  const float* operator*() const { return at; }
+  void operator++() { at += step; }
+  Stepped operator+(int64_t floats) const { return {at + floats, step}; }
+};
+struct LookedUp {
+  const float* const* at;
+  int64_t offset;
+  const float* operator*() const { return *at + offset; }
+  void operator++() { ++at; }
+  LookedUp operator+(int64_t floats) const { return {at, offset + floats}; }
+};
+
 // Tiles that lie below one another: one call of the kernel for all of them saves 40 clocks a tile.
-struct WeightTile {
-  const float* dy;  // of the first tile's first row
-  int64_t dy_step;  // floats from one pixel to the next
-  const float* x;
-  int64_t x_step;
+template <class Pixels>
+struct WeightTiles {
+  Pixels a;           // the first tile's rows
+  int64_t next_tile;  // floats from one tile's rows to the next one's
+  const float* b;
+  int64_t b_step;  // floats from one pixel to the next
   int pixels;
-  float* dw;
-  int64_t dw_step;  // floats from one row to the next
-  bool add;         // to dw; else it is overwritten
+  float* sums;
+  int64_t sums_step;  // floats from one row to the next
+  bool add;           // to the sums; else they are overwritten
   int tiles = 1;
-  int64_t dy_tile = 0;  // floats from one tile's dy to the next
 };
 
 template <int Rows, int Vectors>
-[[gnu::always_inline]] inline void add_pixel(simd::Vec (&sum)[Rows][Vectors], const float* dy,
-                                             const float* x) {
+[[gnu::always_inline]] inline void add_pixel(simd::Vec (&sum)[Rows][Vectors], const float* a,
+                                             const float* b) {
   using namespace simd;
-  Vec x_row[Vectors];
-  unrolled<Vectors>([&](auto v) { x_row[v] = load(x + v * lanes); });
+  Vec b_row[Vectors];
+  unrolled<Vectors>([&](auto v) { b_row[v] = load(b + v * lanes); });
   unrolled<Rows>([&](auto r) {
-    const Vec a = broadcast(dy[r]);
-    unrolled<Vectors>([&](auto v) { sum[r][v] += a * x_row[v]; });
+    const Vec value = broadcast(a[r]);
+    unrolled<Vectors>([&](auto v) { sum[r][v] += value * b_row[v]; });
   });
 }
 
 // sum += all pixels of a tile.
-template <int Rows, int Vectors>
-[[gnu::always_inline]] inline void add_pixels(simd::Vec (&sum)[Rows][Vectors], const WeightTile& t,
-                                              const float* dy, Ahead& ahead) {
-  const float* x = t.x;
-  const int64_t dy_step = t.dy_step, x_step = t.x_step;
+template <int Rows, int Vectors, class Pixels>
+[[gnu::always_inline]] inline void add_pixels(simd::Vec (&sum)[Rows][Vectors], const WeightTiles<Pixels>& t,
+                                              Pixels a, Ahead& ahead) {
+  const float* b = t.b;
+  const int64_t b_step = t.b_step;
   const int run = ahead.skip(Ahead::runs(t.pixels)) ? t.pixels : Ahead::run_pixels;
   for (int left = t.pixels; left > 0; left -= run) {
     ahead.fetch();
     const int pixels = std::min(left, run);
 #pragma GCC unroll 4
-    for (int p = 0; p < pixels; ++p, dy += dy_step, x += x_step) add_pixel<Rows, Vectors>(sum, dy, x);
+    for (int p = 0; p < pixels; ++p, ++a, b += b_step) add_pixel<Rows, Vectors>(sum, *a, b);
   }
 }
 
-template <int Rows, int Vectors>
-[[gnu::noinline]] void multiply_weight_tiles(const WeightTile& t, Ahead& ahead) {
+template <int Rows, int Vectors, class Pixels>
+[[gnu::noinline]] void multiply_weight_tiles(const WeightTiles<Pixels>& t, Ahead& ahead) {
   using namespace simd;
-  float* to = t.dw;
-  for (int i = 0; i < t.tiles; ++i, to += Rows * t.dw_step) {
-    const auto dw = [&](int r, int v) { return to + r * t.dw_step + v * lanes; };
+  float* to = t.sums;
+  for (int i = 0; i < t.tiles; ++i, to += Rows * t.sums_step) {
+    const auto sums = [&](int r, int v) { return to + r * t.sums_step + v * lanes; };
     for (int r = 0; r < Rows; ++r)
-      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(dw(r, v), 1, 3);
+      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(sums(r, v), 1, 3);
     Vec sum[Rows][Vectors] = {};
-    add_pixels(sum, t, t.dy + i * t.dy_tile, ahead);
+    add_pixels(sum, t, t.a + i * t.next_tile, ahead);
     if (t.add)
-      unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { sum[r][v] += load(dw(r, v)); }); });
-    unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { store(dw(r, v), sum[r][v]); }); });
+      unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { sum[r][v] += load(sums(r, v)); }); });
+    unrolled<Rows>([&](auto r) { unrolled<Vectors>([&](auto v) { store(sums(r, v), sum[r][v]); }); });
   }
 }
 
-using MultiplyWeightTiles = void (*)(const WeightTile&, Ahead&);
+template <class Pixels>
+using MultiplyWeightTiles = void (*)(const WeightTiles<Pixels>&, Ahead&);
 
 // The kernel for tiles of 1 ... tile_rows rows and 1 ... tile_vectors vectors.
-inline MultiplyWeightTiles weight_tile_kernel(int rows, int vectors) {
+template <class Pixels>
+MultiplyWeightTiles<Pixels> weight_tile_kernel(int rows, int vectors) {
   static constexpr auto table = []<int... I>(std::integer_sequence<int, I...>) {
-    return std::array<MultiplyWeightTiles, sizeof...(I)>{
-        multiply_weight_tiles<I / tile_vectors + 1, I % tile_vectors + 1>...};
+    return std::array<MultiplyWeightTiles<Pixels>, sizeof...(I)>{
+        multiply_weight_tiles<I / tile_vectors + 1, I % tile_vectors + 1, Pixels>...};
   }
   (std::make_integer_sequence<int, tile_rows * tile_vectors>{});
   return table[size_t((rows - 1) * tile_vectors + vectors - 1)];
 }
+
+// Rows cut into as few tiles as hold them, all of nearly one size.
+struct EvenTiles {
+  int count, least, larger;  // the first `larger` tiles have a row more than `least`
+  explicit EvenTiles(int rows)
+      : count((rows + tile_rows - 1) / tile_rows), least(rows / count), larger(rows % count) {}
+
+  // All rows of `t`, which describes the first.
+  template <class Pixels>
+  void multiply(WeightTiles<Pixels> t, int vectors, Ahead& ahead) const {
+    for (const auto& [tiles, rows] : {std::pair{larger, least + 1}, std::pair{count - larger, least}})
+      if (tiles > 0) {
+        t.next_tile = rows;
+        t.tiles = tiles;
+        weight_tile_kernel<Pixels>(rows, vectors)(t, ahead);
+        t.a = t.a + tiles * rows;
+        t.sums += tiles * rows * t.sums_step;
+      }
+  }
+};
 
 }  // namespace lucida

@@ -213,7 +213,7 @@ Json bench_layers(const BenchOptions& o) {
   }
   Json j = {{"device", text_of(device)},
             {"precision", o.compute.precision},
-            {"peak_gflops", peaks.gflops},
+            {on_host ? "peak_gflops" : "peak_tflops", on_host ? peaks.gflops : peaks.gflops / 1e3},
             {"memory_gb_per_s", peaks.gb_per_s},
             {"peaks_from", peaks.source},
             {"model", o.model},

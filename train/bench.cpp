@@ -96,7 +96,11 @@ void declare_bench(CLI::App& program) {
   auto* layers =
       add_bench(*bench, "layers", "every layer shape of a model, each pass alone", o, bench_layers);
   add_model_options(*layers, *o);
-  layers->add_flag("--all-rungs", o->all_rungs, "every variant of each kernel; the simplest are slow");
+  layers
+      ->add_flag(
+          "--all-rungs,!--no-all-rungs", o->all_rungs,
+          "every variant of each kernel, the simplest are slow; without: the one that runs, and libraries")
+      ->default_str("on a GPU");
   layers->add_flag("--onednn", o->onednn,
                    "beside each convolution what oneDNN reaches (a build by `make ONEDNN=1`)");
   layers->add_option("--only", o->only, "only lines that contain this, e.g. 'conv2d 3x3'");

@@ -1,7 +1,8 @@
 // BatchNorm on the device: rows split over blocks, 16 bytes a lane, ReLU and the residual fused.
 //
 //   math      y = scale * x + shift (+ skip) (then relu);  dx = a * g + b * x + c,  dskip = g
-//             statistics and sums of g: cuda/batchnorm_sums.cuh; all formulas: layers/batchnorm.h
+//             statistics and sums of g: cuda/batchnorm_sums.cuh, statistics of bf16: cuda/batchnorm_gram.cuh;
+//             all formulas: layers/batchnorm.h
 //   mapping   128 bytes of a row and a piece of the rows a block: cuda/batchnorm_slice.cuh
 //   traffic   forward 2 reads + 1 write (+ 1 read of skip), backward 2 + 2 reads - x, dy - and 1 write;
 //             where relu follows a residual 3 + 3 reads - x, y, dy - and 2 writes, dx and dskip
@@ -11,15 +12,14 @@
 //   weak spot the passes read x again from memory although the kernel before had it in registers: the
 //             convolution could add up the statistics in its epilogue (forward 1 read + 1 write), the
 //             gradient of the next convolution the sums of g
+#include "cuda/batchnorm_gram.cuh"
 #include "cuda/batchnorm_merge.cuh"
-#include "cuda/batchnorm_sums.cuh"
 
 namespace lucida {
 namespace {
 
 using namespace batchnorm_slice;
-constexpr int step_rows =
-    8;  // a thread has under way: 8 x 16 bytes x 128 threads = 16 KiB a block and operand
+constexpr int step_rows = 8;  // a thread has under way: 8 x 16 bytes x 128 threads = 16 KiB a block, operand
 
 template <class T, int W, bool Skip, bool Relu>
 __global__ void __launch_bounds__(threads)
@@ -107,10 +107,14 @@ template <class T>
 void statistics(Sizes<T> z, const T* x, float* mean, float* var) {
   with_width<T>(z.channels, aligned_for_packs(x), [&](auto width) {
     constexpr int W = width;
-    const int64_t rows = piece_rows<W>(z.rows, z.channels), pieces = blocks_for(z.rows, rows);
+    const int64_t rows = W == 8 ? gram_rows : piece_rows<W>(z.rows, z.channels);
+    const int64_t pieces = blocks_for(z.rows, rows);
     const Tensor sums = pieces_of(pieces, z.channels);
-    launch("batchnorm statistics", grid_for<W>(z.rows, z.channels, rows), moments_kernel<T, W>, z, rows, x,
-           sums.data());
+    if constexpr (W == 8)
+      launch("batchnorm statistics", gram_grid(z.rows, z.channels), gram_kernel, z, x, sums.data());
+    else
+      launch("batchnorm statistics", grid_for<W>(z.rows, z.channels, rows), moments_kernel<T, W>, z, rows, x,
+             sums.data());
     merge_pieces("batchnorm statistics, pieces",
                  MergeMoments{z.rows, rows, z.channels, sums.data(), mean, var}, pieces);
   });

@@ -106,12 +106,13 @@ struct SliceVector {
     else
       store_pack(value + at(c), exists ? load_pack(from + first_channel + c) : Pack<float>{});
   }
-  __device__ void put(const Lane<W>& lane) {
+  __device__ void put(const Lane<W>& lane) { put(lane, int(threadIdx.x)); }
+  __device__ void put(const Lane<W>& lane, int place) {
     if constexpr (W == 1)
-      value[threadIdx.x] = lane[0];
+      value[place] = lane[0];
     else
       for (int h = 0; h < W / 4; ++h)
-        store_pack(value + threadIdx.x * 4 + h * half,
+        store_pack(value + place * 4 + h * half,
                    Pack<float>{{lane[4 * h], lane[4 * h + 1], lane[4 * h + 2], lane[4 * h + 3]}});
   }
   __device__ Lane<W> mine() const {

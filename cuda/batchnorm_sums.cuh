@@ -10,7 +10,8 @@
 //                mean)^2
 //   bf16         has 8 fraction bits, so 16 bits hold a square, and float holds the sum of 64 of them exactly
 //                while the values lie within a factor of two of each other, which is when sum x^2 - (sum
-//                x)^2 / n would cancel: a thread takes plain sums of at most 64 rows
+//                x)^2 / n would cancel: a thread takes plain sums of at most 64 rows. Eight channels a lane
+//                go to tensor cores, cuda/batchnorm_gram.cuh; here one channel a lane is left
 //   reduce       sums of g and of g * (x - mean)
 //   traffic      statistics 1 read, reduce 2 (3 where relu follows a residual); the pieces' sums add 8 bytes
 //                a channel and piece, 3 % of bf16 rows at the 256 rows a piece has at least
@@ -51,6 +52,10 @@ struct Moments {
       squares[k] += delta * delta * pull;
     }
     count = total;
+  }
+  __device__ void add(const Moments& m) {
+    for (int k = 0; k < W; ++k) squares[k] += m.squares[k];
+    merge(m.count, m.mean);
   }
 };
 

@@ -71,30 +71,59 @@ TEST_CASE("batchnorm2d: bf16 gradients add to existing ones") {
 }
 
 TEST_CASE("batchnorm2d: mean far above the deviation, in bf16, and behind an outlier") {
-  constexpr int64_t rows = 1500, channels = 9;  // bf16 near 1024 has steps of 8
-  for (const float first : {1024.0f, 0.0f}) {
-    std::vector<float> x(size_t(rows * channels));
-    for (size_t i = 0; i < x.size(); ++i)
-      x[i] = i < size_t(channels) ? first : 1024 + 8 * float((i * 2654435761u >> 9) % 4);
-    std::vector<double> variance(size_t{channels});
-    for (size_t c = 0; c < size_t(channels); ++c) {
-      double sum = 0;
-      for (size_t i = c; i < x.size(); i += channels) sum += x[i];
-      for (size_t i = c; i < x.size(); i += channels)
-        variance[c] += std::pow(x[i] - sum / rows, 2) / (rows - 1);
+  constexpr int64_t rows = 1500;  // bf16 near 1024 has steps of 8
+  for (const int channels : {9, 24})
+    for (const float first : {1024.0f, 0.0f}) {
+      CAPTURE(channels);
+      std::vector<float> x(size_t(rows * channels));
+      for (size_t i = 0; i < x.size(); ++i)
+        x[i] = i < size_t(channels) ? first : 1024 + 8 * float((i * 2654435761u >> 9) % 4);
+      std::vector<double> variance(static_cast<size_t>(channels));
+      for (size_t c = 0; c < size_t(channels); ++c) {
+        double sum = 0;
+        for (size_t i = c; i < x.size(); i += size_t(channels)) sum += x[i];
+        for (size_t i = c; i < x.size(); i += size_t(channels))
+          variance[c] += std::pow(x[i] - sum / rows, 2) / (rows - 1);
+      }
+      const auto check = [&](Device device, bool narrow) {
+        BatchNorm2d bn = layer_on(device, channels);
+        bn.momentum = 1;
+        const Tensor t = Tensor::from({1, rows, 1, channels}, x, device);
+        batchnorm2d(bn, narrow ? rounded_to_bf16(t) : t, Mode::train);
+        const std::vector<float> got = bn.running_var.to_host();
+        for (size_t c = 0; c < size_t(channels); ++c)
+          CHECK(got[c] == doctest::Approx(variance[c]).epsilon(1e-5));
+      };
+      for_each_variant<BatchNormKernels>([&](Device device) { check(device, false); });
+      for_each_variant<BatchNormKernelsOf<Bf16>>([&](Device device) { check(device, true); }, 3);
     }
-    const auto check = [&](Device device, bool narrow) {
-      BatchNorm2d bn = layer_on(device, channels);
-      bn.momentum = 1;
-      const Tensor t = Tensor::from({1, rows, 1, channels}, x, device);
-      batchnorm2d(bn, narrow ? rounded_to_bf16(t) : t, Mode::train);
-      const std::vector<float> got = bn.running_var.to_host();
-      for (size_t c = 0; c < size_t(channels); ++c)
-        CHECK(got[c] == doctest::Approx(variance[c]).epsilon(1e-5));
-    };
-    for_each_variant<BatchNormKernels>([&](Device device) { check(device, false); });
-    for_each_variant<BatchNormKernelsOf<Bf16>>([&](Device device) { check(device, true); }, 3);
-  }
+}
+
+// On tensor cores a channel shares its products with seven others.
+TEST_CASE("batchnorm2d: a NaN or an infinity stays in its channel, in bf16") {
+  constexpr int64_t rows = 300, channels = 80;
+  std::vector<float> x = noise(size_t(rows * channels), 5);
+  const auto statistics = [&](Device device) {
+    BatchNorm2d bn = layer_on(device, channels);
+    batchnorm2d(bn, rounded_to_bf16(Tensor::from({1, rows, 1, channels}, x, device)), Mode::train);
+    std::vector<float> all = bn.running_mean.to_host();
+    for (const float v : bn.running_var.to_host()) all.push_back(v);
+    return all;
+  };
+  std::vector<float> clean;
+  const auto check = [&](Device device) {
+    x[size_t(7 * channels + 3)] = x[size_t(299 * channels + 70)] = 1;
+    clean = statistics(device);
+    x[size_t(7 * channels + 3)] = std::nanf("");
+    x[size_t(299 * channels + 70)] = INFINITY;
+    const std::vector<float> got = statistics(device);
+    for (size_t i = 0; i < got.size(); ++i)
+      if (i % channels == 3 || i % channels == 70)
+        CHECK_FALSE(std::isfinite(got[i]));
+      else
+        CHECK(got[i] == clean[i]);
+  };
+  for_each_variant<BatchNormKernelsOf<Bf16>>(check, 3);
 }
 
 }  // namespace

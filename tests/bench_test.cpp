@@ -67,6 +67,27 @@ TEST_CASE("bench: rows have rates and shares; sums count a shape as often as it 
   CHECK_FALSE(sums[0].contains("of_library"));  // shape b has no library to compare with
 }
 
+TEST_CASE("bench: on a device rates are TFLOP/s and GB/s, shares those of the roofline") {
+  BenchOptions o;
+  o.repeats = 2;
+  BenchTable table(o, {Device::emulated});
+  const auto sleep = [] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); };
+  table.measure("conv2d", "arithmetic", "forward", 4, false, 1, {2e11, 1e6}, sleep);
+  table.measure("conv2d", "memory", "forward", 4, false, 1, {1e8, 3e8}, sleep);
+  table.measure("relu", "c", "forward", 1, false, 1, {0, 1e7}, sleep);
+  const auto rows = table.layers({150e3, 1000, "made up"});
+  REQUIRE(rows.size() == 3);
+  const auto value = [&](int row, const char* key) { return rows[size_t(row)][key].get<double>(); };
+  const auto seconds = [&](int row) { return 1e-3 * value(row, "ms"); };
+  CHECK(value(0, "tflop_per_s") == doctest::Approx(0.2 / seconds(0)));
+  CHECK(value(0, "gb_per_s") == doctest::Approx(1e-3 / seconds(0)));
+  CHECK(value(0, "share") == doctest::Approx(2e11 / 150e12 / seconds(0)));
+  CHECK(value(1, "share") == doctest::Approx(3e8 / 1000e9 / seconds(1)));
+  CHECK(value(2, "share") == doctest::Approx(1e7 / 1000e9 / seconds(2)));
+  CHECK_FALSE(rows[0].contains("gflop_per_s"));
+  CHECK_FALSE(rows[2].contains("tflop_per_s"));
+}
+
 TEST_CASE("bench: the fastest of a library's ways counts, and it has no row of its own") {
   BenchOptions o;
   o.quiet_seconds = 0;

@@ -18,8 +18,12 @@ void print_row(const Json& r) {
   std::printf("%-14s %5s%-24s %-16s %3d %9.3f", r["layer"].get<std::string>().c_str(), count.c_str(),
               shape.c_str(), r["pass"].get<std::string>().c_str(), r["rung"].get<int>(),
               r["ms"].get<double>());
-  for (const char* rate : {"gflop_per_s", "gb_per_s"})
-    r.contains(rate) ? std::printf(" %9.1f", r[rate].get<double>()) : std::printf(" %9s", "");
+  const bool on_gpu = r.contains("tflop_per_s");
+  const auto print_rate = [&](const char* rate, int digits) {
+    r.contains(rate) ? std::printf(" %9.*f", digits, r[rate].get<double>()) : std::printf(" %9s", "");
+  };
+  print_rate(on_gpu ? "tflop_per_s" : "gflop_per_s", on_gpu ? 2 : 1);
+  print_rate("gb_per_s", 1);
   std::printf("  %5.1f %%", 100 * r["share"].get<double>());
   if (r.contains("of_library"))
     std::printf(" %10.3f %8.1f %%", r["library_ms"].get<double>(), 100 * r["of_library"].get<double>());
@@ -40,7 +44,8 @@ void print_text(const Json& j) {
       const bool compared = std::any_of(j[group].begin(), j[group].end(),
                                         [](const Json& row) { return row.contains("of_library"); });
       std::printf("\n%-14s %-29s %-16s rung %8s %9s %9s  of peak%s\n", "layer", "shape", "pass", "ms",
-                  "GFLOP/s", "GB/s", compared ? " library ms  of library" : "");
+                  j.contains("peak_tflops") ? "TFLOP/s" : "GFLOP/s", "GB/s",
+                  compared ? " library ms  of library" : "");
       for (const Json& row : j[group]) print_row(row);
     }
 }
@@ -91,7 +96,11 @@ void declare_bench(CLI::App& program) {
   auto* layers =
       add_bench(*bench, "layers", "every layer shape of a model, each pass alone", o, bench_layers);
   add_model_options(*layers, *o);
-  layers->add_flag("--all-rungs", o->all_rungs, "every variant of each kernel; the simplest are slow");
+  layers
+      ->add_flag(
+          "--all-rungs,!--no-all-rungs", o->all_rungs,
+          "every variant of each kernel, the simplest are slow; without: the one that runs, and libraries")
+      ->default_str("on a GPU");
   layers->add_flag("--onednn", o->onednn,
                    "beside each convolution what oneDNN reaches (a build by `make ONEDNN=1`)");
   layers->add_option("--only", o->only, "only lines that contain this, e.g. 'conv2d 3x3'");

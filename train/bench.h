@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,8 @@ struct BenchOptions {
   int64_t images = 0;
   double quiet_seconds = 1;
   float alpha = 5;
-  bool all_rungs = false, graph = false, memory = false, recompute = false, fold = true, json = false,
-       onednn = false;
+  std::optional<bool> all_rungs;  // else on a GPU only: there the simplest are slow, too, but not minutes
+  bool graph = false, memory = false, recompute = false, fold = true, json = false, onednn = false;
 
   ResNetOptions network() const {
     return {.depth = resnet_depth(model),

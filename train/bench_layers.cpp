@@ -40,15 +40,21 @@ struct Bench {
   }
   Tensor empty(Shape shape, DType type = dtype_of<T>) const { return Tensor::empty(shape, device, type); }
 
-  // The rungs to measure: all of this device with --all-rungs; else the one that would run, and libraries.
+  // The rungs to measure: all of this device that compute in this precision, or the one that would run; and
+  // libraries.
   template <class Kernels>
   std::vector<Variant<Kernels>> variants() const {
+    const bool on_gpu = device.kind != Device::cpu, forced = lucida::variants<Kernels>.forced_rung >= 0;
+    const bool all = options.all_rungs.value_or(on_gpu && !forced);
+    const Variant<Kernels> own = variant_for<Kernels>(device);
+    const auto wanted = [&](const Variant<Kernels>& v) {
+      const bool other_precision = v.use == Use::tf32 && precision() != Precision::tf32;
+      return v.use == Use::on_request || v.rung == own.rung || (all && !other_precision);
+    };
     std::vector<Variant<Kernels>> list;
     for (const auto& v : every<Kernels>())
-      if (v.device == device.kind && (options.all_rungs || v.use == Use::on_request))
+      if (v.device == device.kind && wanted(v))
         list.push_back(v);
-    if (!options.all_rungs)
-      list.push_back(variant_for<Kernels>(device));
     std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.rung > b.rung; });
     return list;
   }
@@ -213,7 +219,7 @@ Json bench_layers(const BenchOptions& o) {
   }
   Json j = {{"device", text_of(device)},
             {"precision", o.compute.precision},
-            {"peak_gflops", peaks.gflops},
+            {on_host ? "peak_gflops" : "peak_tflops", on_host ? peaks.gflops : peaks.gflops / 1e3},
             {"memory_gb_per_s", peaks.gb_per_s},
             {"peaks_from", peaks.source},
             {"model", o.model},

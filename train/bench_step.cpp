@@ -89,7 +89,7 @@ Json measure(const BenchOptions& o, Device device, const Before& before, Run&& r
   } else {
     seconds = seconds_on(device, o.repeats, run);
     const Peaks peaks = peaks_of(device, precision());
-    machine = {{"peak_gflops", peaks.gflops}, {"peaks_from", peaks.source}};
+    machine = {{"peak_tflops", peaks.gflops / 1e3}, {"peaks_from", peaks.source}};
   }
   Json j = {{"images_per_s", o.batch / seconds.front()},
             {"median_images_per_s", o.batch / seconds[seconds.size() / 2]}};

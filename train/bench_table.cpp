@@ -60,12 +60,14 @@ void BenchTable::measure_library(const std::string& layer, const std::string& sh
 
 Json BenchTable::rates(const Work& w, double seconds, const Peaks& peaks) const {
   Json j;
-  if (w.flops > 0)
+  const bool roofline = device_.kind != Device::cpu;
+  if (w.flops > 0 && roofline)
+    j["tflop_per_s"] = w.flops / seconds / 1e12;
+  else if (w.flops > 0)
     j["gflop_per_s"] = w.flops / seconds / 1e9;
-  if (w.flops == 0 || device_.kind != Device::cpu)
+  if (w.flops == 0 || roofline)
     j["gb_per_s"] = w.bytes / seconds / 1e9;
   const double arithmetic = w.flops / peaks.gflops, memory = w.bytes / peaks.gb_per_s;
-  const bool roofline = device_.kind != Device::cpu;
   j["share"] = (w.flops == 0 ? memory : roofline ? std::max(arithmetic, memory) : arithmetic) / seconds / 1e9;
   return j;
 }

@@ -34,10 +34,10 @@ struct BatchNorm2d {
 // x [N,H,W,C] -> the same shape. The fused forms save a pass over memory for each part. On the host the
 // result lies where skip lay, or without a tape where x lay, if the caller gave up the only handle to it.
 //
-// For the way back x is kept. On the host the result is not: whoever saved it gets it made again from x, scale,
-// shift and skip, one pass over memory, the same bits. It is kept only where skip is written over or could
-// itself be made again: in a chain of residual blocks every other result, so that making one again makes no
-// other. In ResNet-50 that is 28 MiB of the 86 MiB that an image of 224 x 224 would keep.
+// For the way back x is kept. On the host the result is not: whoever saved it gets it made again from x,
+// scale, shift and skip, one pass over memory, the same bits. It is kept only where skip is written over or
+// could itself be made again: in a chain of residual blocks every other result, so that making one again
+// makes no other. In ResNet-50 that is 28 MiB of the 86 MiB that an image of 224 x 224 would keep.
 Tensor batchnorm2d(BatchNorm2d&, Tensor x, Mode);
 Tensor batchnorm_relu(BatchNorm2d&, Tensor x, Mode);                   // max(0, bn(x))
 Tensor batchnorm_add_relu(BatchNorm2d&, Tensor x, Tensor skip, Mode);  // max(0, bn(x) + skip)

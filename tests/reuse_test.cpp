@@ -90,7 +90,7 @@ double needed_bytes(ResNetCam& model, int image_size, int64_t images) {
   return 4 * values * double(images);
 }
 
-TEST_CASE("reuse: a forward pass keeps what convolutions and every other block gave and nothing else") {
+TEST_CASE("reuse: a forward pass keeps what convolutions and every other block gave, nothing else") {
   for (int depth : {18, 50}) {
     ResNetCam model({.depth = depth, .classes = 5}, 3);
     const Tensor images = noise_tensor({4, 96, 96, 3}, 1);

@@ -70,8 +70,8 @@ TEST_CASE("reuse: three steps give the same bits in less memory") {
 }
 
 // Bytes of the activations that the derivatives read: what convolutions gave, the pool and its winners, the
-TEST_CASE("reuse: forward keeps what convolutions and every other block gave, nothing else") {
-// a row.
+// maps, and what blocks gave but for those that are made again, where what was added is kept: never two in a
+// row.
 double needed_bytes(ResNetCam& model, int image_size, int64_t images) {
   const auto rows = model.table(image_size);
   double values = 0;

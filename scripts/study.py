@@ -31,7 +31,8 @@ import time
 LARGE_LOSS = ["ll-r", "ll-ct", "ll-cp"]
 MAIN = ["full", "an"] + [m + b for m in LARGE_LOSS for b in ("", "-boostlu")]  # trained with every seed
 OTHERS = ["bce-ls", "an-ls", "wan", "iu", "iun", "pr", "epr", "role", "em", "em-apl", "em-pl", "focal", "asl", "csl",
-          "partial-bce", "hill", "splc", "gr", "mime"]
+          "csl-ignore", "csl-negative", "csl-normalized", "partial-bce", "hill", "splc", "gr", "mime"]
+OF_RECIPE = {m: "csl" for m in OTHERS if m.startswith("csl-")}  # losses that share a recipe
 BOOSTED_LATER = "an"  # judged with BoostLU at inference too
 ALPHA = 5
 
@@ -98,13 +99,15 @@ class Run:
         return os.path.join(self.folder, "best.safetensors")
 
     def work(self):
-        recipe = os.path.join("train", "recipes", "voc", self.method + ".toml")
+        recipe = os.path.join("train", "recipes", "voc", OF_RECIPE.get(self.method, self.method) + ".toml")
         os.makedirs(self.folder, exist_ok=True)
         cpu = 0
         words = [self.o.program, "train", "--config", recipe] + SHARED + [
             "--root", self.o.root, "--init", self.o.init, "--seed", str(self.seed),
             "--observe", observation(recipe_value(recipe, "observe"), self.seed),
             "--cache-folder", os.path.join(self.o.out, "cache"), "--out", self.folder]
+        if self.method in OF_RECIPE:
+            words += ["--loss", self.method]
         if not self.trained():
             words.append("--resume" if os.path.exists(os.path.join(self.folder, "config.toml")) else "--overwrite")
             cpu += call(words, os.path.join(self.folder, "train.log"))

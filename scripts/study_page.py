@@ -294,9 +294,9 @@ def epoch_picture(found):
 
 def density_picture(models, control):
     p = Picture(790, 330)
-    curves = {n: [st.mean(v) for v in zip(*(s["spearman"]["density"] for s in models[n].values()))]
-              for n in ROWS if n in models and n != "full"}
-    curves["Gaussian (control)"] = [st.mean(v) for v in zip(*(c["density"] for c in control.values()))]
+    heights = lambda seeds: [st.mean(p[1] for p in points) for points in zip(*(s["density"] for s in seeds))]
+    curves = {n: heights([s["spearman"] for s in models[n].values()]) for n in ROWS if n in models and n != "full"}
+    curves["Gaussian (control)"] = heights(control.values())
     top = max(v for c in curves.values() for v in c)
     at_x = lambda v: 40 + (v + 1) / 2 * 490
     p.ticks(at_x, -1, 1, 0.5, 20, 286)

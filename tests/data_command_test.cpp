@@ -154,9 +154,10 @@ TEST_CASE(
   write_openimages(s);
   const auto train = [&](const std::string& out, const std::vector<std::string>& more) {
     std::vector<std::string> words = {
-        "train", "--data",      "openimages", "--root",    s.path(),     "--observe", "full",  "--loss",
-        "ll-cp", "--delta-rel", "0.3",        "--model",   "resnet18",   "--epochs",  "3",     "--image-size",
-        "32",    "--batch",     "3",          "--no-cams", "--val-frac", "0",         "--out", s.path(out)};
+        "train",  "--data",       "openimages",  "--root",  s.path(),   "--observe", "full",
+        "--loss", "ll-cp",        "--delta-rel", "0.3",     "--model",  "resnet18",  "--epochs",
+        "3",      "--image-size", "32",          "--batch", "3",        "--no-cams", "--val-frac",
+        "0",      "--width",      "16",          "--out",   s.path(out)};
     words.insert(words.end(), more.begin(), more.end());
     const ProgramResult r = run_lucida(words);
     CHECK_MESSAGE(r.status == 0, r.err);

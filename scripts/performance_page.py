@@ -29,10 +29,20 @@ def arguments():
     return parser.parse_args()
 
 
+def dates(m):
+    """One, or of which rows which (peer_ratio.py keeps rows that are not measured again)."""
+    by_date = {}
+    for i, row in enumerate(m.get("rows", [])):
+        by_date.setdefault(row["date"], []).append(i + 1)
+    if len(by_date) < 2:
+        return m["machine"]["date"]
+    return "; ".join(f"{date}: rows {', '.join(map(str, rows))}" for date, rows in sorted(by_date.items()))
+
+
 def measured_on(m):
     quiet = "quiet cores" if m["busiest"] == 0 else f"cores up to {100 * m['busiest']:.0f} % in use by other programs"
     return (f"{m['machine']['cpu']}, {m['threads']} of {m['machine']['cores']} cores, "
-            f"{'AVX-512' if m['machine']['avx512'] else 'no AVX-512'}, {quiet}, {m['machine']['date']}")
+            f"{'AVX-512' if m['machine']['avx512'] else 'no AVX-512'}, {quiet}, {dates(m)}")
 
 
 def wrapped(name):

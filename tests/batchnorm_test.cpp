@@ -63,6 +63,34 @@ TEST_CASE("batchnorm2d: every rung equals rung 0") {
       }
 }
 
+// Both masks of a host kernel with a skip: y where it is kept, else x and skip.
+TEST_CASE("batchnorm2d: on the host x and skip tell what relu let through as y does, bit for bit") {
+  for (const Shape& shape : {Shape{2, 3, 5, 17}, Shape{1, 5, 5, 64}, Shape{3, 1, 7, 33}, Shape{1, 1, 2, 1}})
+    for_each_variant<BatchNormKernels>([&](Device device) {
+      if (device.kind != Device::cpu)
+        return;
+      const auto& k = kernels_for<BatchNormKernels>(device);
+      const BatchNormKernels::Sizes z{shape.count() / shape[3], int(shape[3])};
+      const Tensor x = noise_tensor(shape, 1), skip = noise_tensor(shape, 2), dy = noise_tensor(shape, 3);
+      const Tensor v = noise_tensor({7, shape[3]}, 4), y = Tensor::empty(shape);
+      const auto row = [&](int64_t i) { return v.data() + i * shape[3]; };
+      k.normalize(z, x.data(), row(0), row(1), skip.data(), true, y.data());
+      const auto derivative = [&](const ReluMaskOf<float>& mask) {
+        const Tensor all = Tensor::full({2 * shape.count() + 2 * shape[3]}, 9);
+        float *const dx = all.data(), *const dskip = dx + shape.count(), *const sums = dskip + shape.count();
+        k.reduce(z, x.data(), mask, dy.data(), row(2), row(3), sums, sums + shape[3]);
+        k.apply(z, x.data(), mask, dy.data(), row(4), row(5), row(6), {dx}, {dskip});
+        return all;
+      };
+      const Tensor by_y = derivative({y.data()});
+      check_same_bits(derivative({row(0), row(1), skip.data()}), by_y);
+      int64_t let_through = 0;
+      for (int64_t i = 0; i < shape.count(); ++i) let_through += by_y.data()[shape.count() + i] != 0;
+      if (shape.count() > 2)
+        CHECK((let_through > shape.count() / 4 && let_through < shape.count() * 3 / 4));
+    });
+}
+
 TEST_CASE("batchnorm2d: the fused forms equal their parts") {
   for (Form form : {Form::relu, Form::add_relu})
     for (Statistics statistics : all_statistics)

@@ -104,7 +104,8 @@ void measure_convolution(const Bench<T>& b, const ConvShape& shape) {
     compare_with_library(b.table, shape);
 }
 
-// As a training step runs them: relu's mask comes from x where x tells it and else from y, dx lies over dy.
+// As a training step runs them: relu's mask comes from x where x tells it, else from y (or from skip, as many
+// bytes); dx lies over dy.
 // Tensors that must be read or written once:
 //
 //                 normalized alone    then relu           then added to a skip, then relu

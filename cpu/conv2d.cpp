@@ -142,6 +142,19 @@ void forward(const Conv2dSizes& z, const float* x, const float* weight, const fl
   multiply(forward_product(z, image, weight, bias, y));
 }
 
+// A 1x1 kernel's rows of x are normalized on their way into the first-level cache, once for each group of
+// columns. Larger kernels would do it once for each tap.
+bool forward_normalized(const Conv2dSizes& z, NormalizedOf<float> x, const float* weight, const float* bias,
+                        float* y) {
+  const ImageTaps image(z, x.x);
+  IndirectProduct product = forward_product(z, image, weight, bias, y);
+  product.scale = x.scale;
+  product.shift = x.shift;
+  if (product.in_order)
+    multiply(product);
+  return product.in_order;
+}
+
 // One stride phase of backward_data: the pixels of dx at (row + stride*i, column + stride*j).
 struct Phase {
   const Conv2dSizes& z;
@@ -239,7 +252,12 @@ void backward_bias(const Conv2dSizes& z, const float* dy, GradSlot dbias) {
 
 }  // namespace
 
-constexpr Conv2dKernels direct_conv2d{forward, backward_data, conv2d_backward_weight, backward_bias};
+constexpr Conv2dKernels direct_conv2d{forward,
+                                      backward_data,
+                                      conv2d_backward_weight,
+                                      backward_bias,
+                                      forward_normalized,
+                                      conv2d_backward_weight_normalized};
 
 namespace {
 

@@ -122,11 +122,12 @@ struct Task {
   int64_t first_panel, last_panel;
   float* dw;
   bool accumulate;
+  const float *scale, *shift;  // of x, or null
 
   bool one_tap() const { return image.grid.count() == 1; }
   bool packs_dy() const { return channels > (one_tap() ? direct_channels : direct_channels_of_taps); }
   // Is x its own only panel, packed?
-  bool as_it_lies() const { return image.grid.in_order() && columns == tile_width; }
+  bool as_it_lies() const { return image.grid.in_order() && columns == tile_width && !scale; }
   int tiles() const { return (last_channel - first_channel + tile_rows - 1) / tile_rows; }
 
   Panel panel_at(int64_t i) const {
@@ -196,13 +197,17 @@ struct Task {
                       Ahead& ahead) const {
     if (panel.count < tile_width || image.depth % tile_width != 0)
       return false;
-    ahead.copy(next.x.data() + panel.column / image.depth * table, panel.column % image.depth, next.pixels,
-               packed, runs);
+    const int offset = panel.column % image.depth;
+    ahead.copy(next.x.data() + panel.column / image.depth * table, offset, next.pixels, packed, runs,
+               scale ? scale + offset : nullptr, scale ? shift + offset : nullptr);
     return true;
   }
 
   void gather(const Block& block, const Panel& panel, float* packed) const {
     gather_panel(block.x.data(), table, block.pixels, image.depth, panel, packed);
+    for (int p = 0; scale && p < block.pixels; ++p)
+      normalize_relu(panel.width, packed + p * panel.width, scale + panel.column, shift + panel.column,
+                     packed + p * panel.width);
   }
 
   // Adds a block to dw and fetches what `ahead` says. packed[0] holds the first panel, and in the end that of
@@ -265,10 +270,10 @@ void add_partial_gradients(const float* partial, int64_t shares, int64_t size, f
   });
 }
 
-void conv2d_backward_weight(const Conv2dSizes& z, const float* x, const float* dy, GradSlot dweight) {
-  if (z.k == tile_width)
-    return turned_backward_weight(z, x, dy, dweight);
-  const ImageTaps image(z, x);
+namespace {
+
+void backward_weight(const Conv2dSizes& z, NormalizedOf<float> x, const float* dy, GradSlot dweight) {
+  const ImageTaps image(z, x.x);
   const int columns = image.grid.count() * image.depth;
   const int64_t size = int64_t{z.k} * columns, pixels = z.pixels();
   const Plan plan = plan_for(z.k, columns, pixels);
@@ -287,10 +292,29 @@ void conv2d_backward_weight(const Conv2dSizes& z, const float* x, const float* d
                     plan.panels * i / plan.across,
                     plan.panels * (i + 1) / plan.across,
                     share == 0 ? dweight.data : partial + (share - 1) * size,
-                    share == 0 && dweight.accumulate};
+                    share == 0 && dweight.accumulate,
+                    x.scale,
+                    x.shift};
     task.run(pixels * share / plan.shares, pixels * (share + 1) / plan.shares);
   });
   add_partial_gradients(partial, plan.shares, size, dweight.data);
+}
+
+}  // namespace
+
+void conv2d_backward_weight(const Conv2dSizes& z, const float* x, const float* dy, GradSlot dweight) {
+  if (z.k == tile_width)
+    turned_backward_weight(z, x, dy, dweight);
+  else
+    backward_weight(z, {x, nullptr, nullptr}, dy, dweight);
+}
+
+bool conv2d_backward_weight_normalized(const Conv2dSizes& z, NormalizedOf<float> x, const float* dy,
+                                       GradSlot dweight) {
+  const bool gathers = z.r == 1 && z.s == 1 && z.pad == 0 && z.c % tile_width == 0 && z.k != tile_width;
+  if (gathers)
+    backward_weight(z, x, dy, dweight);
+  return gathers;
 }
 
 }  // namespace lucida

@@ -18,6 +18,7 @@
 #include <algorithm>
 
 #include "cpu/microkernel.h"
+#include "cpu/normalize_relu.h"
 
 namespace lucida {
 
@@ -50,8 +51,11 @@ class Ahead {
   }
 
   // What is done besides, within so many runs: `rows` rows of the next panel, at row[p] + offset, are copied
-  // to `to`, one behind the other.
-  void copy(const float* const* row, int64_t offset, int rows, float* to, int64_t runs) {
+  // to `to`, one behind the other; with scale and shift, of the row's first float, they are normalized.
+  void copy(const float* const* row, int64_t offset, int rows, float* to, int64_t runs,
+            const float* scale = nullptr, const float* shift = nullptr) {
+    scale_ = scale;
+    shift_ = shift;
     copied_ = row;
     last_copied_ = row + rows - 1;
     copied_offset_ = offset;
@@ -86,9 +90,12 @@ class Ahead {
       const float* const from = *copied_ + copied_offset_;
       const float* const soon = *std::min(copied_ + 4, last_copied_) + copied_offset_;
       for (int i = 0; i < tile_width; i += RowParts::line) __builtin_prefetch(soon + i);
-      unrolled<tile_vectors>([&](auto v) __attribute__((always_inline)) {
-        store(copy_ + v * lanes, load(from + v * lanes));
-      });
+      if (scale_)
+        normalize_relu(tile_width, from, scale_, shift_, copy_);
+      else
+        unrolled<tile_vectors>([&](auto v) __attribute__((always_inline)) {
+          store(copy_ + v * lanes, load(from + v * lanes));
+        });
     }
   }
   void fetch(int64_t lines) {
@@ -114,6 +121,7 @@ class Ahead {
   int64_t copied_offset_ = 0;
   int copies_left_ = 0, copies_of_run_ = 0;
   float* copy_ = nullptr;
+  const float *scale_ = nullptr, *shift_ = nullptr;
 };
 
 // Where the rows of a pixel lie, one pixel after the other: a step apart, or anywhere. An address from a

@@ -241,6 +241,15 @@ void winograd_forward(const Conv2dSizes& z, const float* x, const float* weight,
   winograd::correlate(winograd::forward_correlation(z, x, weight, bias, y));
 }
 
+bool winograd_forward_normalized(const Conv2dSizes& z, NormalizedOf<float> x, const float* weight,
+                                 const float* bias, float* y) {
+  winograd::Correlation c = winograd::forward_correlation(z, x.x, weight, bias, y);
+  c.image.scale = x.scale;
+  c.image.shift = x.shift;
+  winograd::correlate(c);
+  return true;
+}
+
 void winograd_backward_data(const Conv2dSizes& z, const float* dy, const float* weight, GradSlot dx) {
   winograd::correlate({.tiles = {z.n, z.h, z.w},
                        .image = {dy, z.out_h(), z.out_w(), z.k, z.pad - (winograd::taps - 1)},
@@ -264,7 +273,19 @@ void backward_bias(const Conv2dSizes& z, const float* dy, GradSlot dbias) {
   direct_conv2d.backward_bias(z, dy, dbias);
 }
 
-constexpr Conv2dKernels table{forward, backward_data, backward_weight, backward_bias};
+bool forward_normalized(const Conv2dSizes& z, NormalizedOf<float> x, const float* weight, const float* bias,
+                        float* y) {
+  return (winograd_pays(z) ? winograd_forward_normalized : direct_conv2d.forward_normalized)(z, x, weight,
+                                                                                             bias, y);
+}
+bool backward_weight_normalized(const Conv2dSizes& z, NormalizedOf<float> x, const float* dy,
+                                GradSlot dweight) {
+  return (winograd_pays(z) ? winograd_backward_weight_normalized : direct_conv2d.backward_weight_normalized)(
+      z, x, dy, dweight);
+}
+
+constexpr Conv2dKernels table{forward,       backward_data,      backward_weight,
+                              backward_bias, forward_normalized, backward_weight_normalized};
 const Provide<Conv2dKernels> provide{
     {Device::cpu, 2, "3x3 of stride 1 by Winograd's F(4x4,3x3) where it is faster", &table}};
 

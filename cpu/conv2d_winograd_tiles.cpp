@@ -5,15 +5,33 @@
 
 #include <utility>
 
+#include "cpu/normalize_relu.h"
+
 namespace lucida::winograd {
 namespace {
 
+static constexpr float zeros[chunk_channels] = {};  // what pixels outside the plane read
+
+// How a pixel is read: as it lies, or normalized; outside the plane it is 0 either way.
+struct AsItLies {
+  template <class Part>
+  [[gnu::always_inline]] Vec operator()(Part part, const float* pixel, int c) const {
+    return part.load(pixel + c);
+  }
+};
+struct Normalized {
+  const float *scale, *shift;
+  template <class Part>
+  [[gnu::always_inline]] Vec operator()(Part part, const float* pixel, int c) const {
+    return pixel == zeros ? Vec{} : normalize_relu(part, pixel + c, scale + c, shift + c);
+  }
+};
+
 // Pixels of the next tile are fetched while this one is transformed: pieces of 64 channels, a row of the
 // image apart, are no pattern that the hardware's prefetcher follows.
-template <class Transform>
-void transform_pixels(const Tiles& tiles, const Plane<const float>& plane, int64_t first, int64_t count,
-                      int channel, int length, const Matrices& matrices) {
-  static constexpr float zeros[chunk_channels] = {};
+template <class Transform, class Read>
+void transform_pixels(const Tiles& tiles, const Plane<const float>& plane, const Read& read, int64_t first,
+                      int64_t count, int channel, int length, const Matrices& matrices) {
   constexpr int overlap = Transform::from - outputs;  // columns that the next tile shares with this one
   const int64_t next_matrix = matrices.next();
   Addresses<Transform::from, const float> here, next;
@@ -26,7 +44,7 @@ void transform_pixels(const Tiles& tiles, const Plane<const float>& plane, int64
           [&](int i, int j) __attribute__((always_inline)) {
             if (j >= overlap)
               __builtin_prefetch(next[i][j] + c);
-            return part.load(here[i][j] + c);
+            return read(part, here[i][j], c);
           },
           [&](int i, int j, Vec value) __attribute__((always_inline)) {
             simd::store(to + (i * points + j) * next_matrix + c, value);
@@ -40,12 +58,16 @@ void transform_pixels(const Tiles& tiles, const Plane<const float>& plane, int64
 
 void transform_image(const Tiles& tiles, const Plane<const float>& image, int64_t first, int64_t count,
                      int channel, int length, const Matrices& v) {
-  transform_pixels<ImageTransform>(tiles, image, first, count, channel, length, v);
+  if (image.scale)
+    transform_pixels<ImageTransform>(tiles, image, Normalized{image.scale + channel, image.shift + channel},
+                                     first, count, channel, length, v);
+  else
+    transform_pixels<ImageTransform>(tiles, image, AsItLies{}, first, count, channel, length, v);
 }
 
 void transform_gradient(const Tiles& tiles, const Plane<const float>& dy, int64_t first, int64_t count,
                         int channel, int length, const Matrices& d) {
-  transform_pixels<GradientTransform>(tiles, dy, first, count, channel, length, d);
+  transform_pixels<GradientTransform>(tiles, dy, AsItLies{}, first, count, channel, length, d);
 }
 
 }  // namespace lucida::winograd

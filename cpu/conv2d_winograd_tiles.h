@@ -41,6 +41,8 @@ template <class Float>
 struct Plane {
   Float* pixels;
   int height, width, channels, origin;
+  // Given: a pixel inside stands for relu(scale * pixel + shift), [channels] each.
+  const float *scale = nullptr, *shift = nullptr;
 };
 
 struct Tiles {

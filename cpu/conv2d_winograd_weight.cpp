@@ -94,13 +94,10 @@ struct Square {
   }
 };
 
-}  // namespace
-}  // namespace winograd
-
-void winograd_backward_weight(const Conv2dSizes& z, const float* x, const float* dy, GradSlot dweight) {
-  using namespace winograd;
+void backward_weight(const Conv2dSizes& z, const Plane<const float>& image, const float* dy,
+                     GradSlot dweight) {
   const Tiles tiles{z.n, z.out_h(), z.out_w()};
-  const Plane<const float> image{x, z.h, z.w, z.c, -z.pad}, gradient{dy, z.out_h(), z.out_w(), z.k, 0};
+  const Plane<const float> gradient{dy, z.out_h(), z.out_w(), z.k, 0};
   const Pieces down(z.k, chunk_channels), across(z.c, chunk_channels);
   const int64_t squares = int64_t{down.count} * across.count, size = int64_t{z.k} * taps * taps * z.c;
   const int64_t shares =
@@ -125,6 +122,19 @@ void winograd_backward_weight(const Conv2dSizes& z, const float* x, const float*
     square.run(tiles.count() * share / shares, tiles.count() * (share + 1) / shares);
   });
   add_partial_gradients(partial, shares, size, dweight.data);
+}
+
+}  // namespace
+}  // namespace winograd
+
+void winograd_backward_weight(const Conv2dSizes& z, const float* x, const float* dy, GradSlot dweight) {
+  winograd::backward_weight(z, {x, z.h, z.w, z.c, -z.pad}, dy, dweight);
+}
+
+bool winograd_backward_weight_normalized(const Conv2dSizes& z, NormalizedOf<float> x, const float* dy,
+                                         GradSlot dweight) {
+  winograd::backward_weight(z, {x.x, z.h, z.w, z.c, -z.pad, x.scale, x.shift}, dy, dweight);
+  return true;
 }
 
 }  // namespace lucida

@@ -1,5 +1,6 @@
 #include "cpu/gemm.h"
 
+#include "cpu/normalize_relu.h"
 #include "engine/memory.h"
 #include "engine/parallel.h"
 
@@ -128,6 +129,7 @@ struct Task {
   float* packed;
   Rows rows{p, std::min(block_rows, last_row - first_row + tile_rows)};
   std::vector<float> start = std::vector<float>(size_t(whole_vectors(p.columns)));
+  std::vector<float> normalized = std::vector<float>(size_t(p.scale ? tile_rows * p.depth : 0));
 
   // The tiles of a chunk under the columns [begin, end), whose packed B is at b.
   void multiply_group(const Chunk& chunk, int begin, int end, const float* b) {
@@ -149,7 +151,28 @@ struct Task {
       t.c = rows.c.data();
       t.rows = t.tap_stride = rows.count;
       t.add = p.add && last ? rows.add.data() : nullptr;
+      if (p.scale)
+        multiply_normalized(t, end);
+      else
+        multiply_columns(t, end);
+    }
+  }
+
+  // Six rows at a time are normalized into the first-level cache, where all panels of the group read them.
+  void multiply_normalized(TileProduct t, int end) {
+    const auto [tap, begin, length] = t.segments.front();
+    const float* address[tile_rows + 1];
+    for (int r = 0; r < tile_rows; ++r) address[r] = normalized.data() + r * p.depth;
+    t.a = address;
+    t.rows = tile_rows;
+    for (int64_t i = 0; i < rows.count; i += tile_rows, t.c += tile_rows) {
+      for (int r = 0; r < tile_rows; ++r)
+        normalize_relu(length, rows.a[size_t(i + r)] + begin, p.scale + begin, p.shift + begin,
+                       normalized.data() + r * p.depth + begin);
+      address[tile_rows] = rows.a[size_t(i + tile_rows)];  // fetched ahead
       multiply_columns(t, end);
+      if (t.add)
+        t.add += tile_rows;
     }
   }
 

@@ -57,6 +57,9 @@ struct IndirectProduct {
   const float* packed = nullptr;
   const float* add = nullptr;
   bool relu = false;
+  // Given: A is relu(scale[k] * address(row)[k] + shift[k]). Rows in order only: several taps would compute it
+  // again and again, and padding would not stay 0.
+  const float *scale = nullptr, *shift = nullptr;
 };
 
 void multiply(const IndirectProduct&);

@@ -80,6 +80,8 @@ class Tensor {
   static Tensor empty(Shape, Device = {}, DType = DType::f32);
   static Tensor full(Shape, float value, Device = {});
   static Tensor from(Shape, std::span<const float> values, Device = {});
+  // Without values, which made() lets `make` fill in when they are asked for.
+  static Tensor to_be_made(Shape, Device, DType, std::function<void(const Tensor& into)> make);
   Tensor on(Device) const;  // this tensor where it lies there already, else a copy without gradient
 
   bool defined() const { return body_ != nullptr; }

@@ -98,22 +98,35 @@ Tensor place_for_result(Tensor& x, Tensor& skip) {
   return Tensor::empty(x.shape(), x.device(), x.dtype());
 }
 
-Tensor run(std::string_view name, BatchNorm2d& bn, Tensor x, Tensor skip, bool relu, Mode mode) {
+// When the result is computed: now, or later where whoever reads it is a convolution or can make it again.
+enum class When { now, later };
+
+Normalized run(std::string_view name, BatchNorm2d& bn, Tensor x, Tensor skip, bool relu, Mode mode,
+               When when = When::now) {
   const MemoryLabel label(name);
   check(bn, x, skip);
   return by_dtype(x, [&]<class T>(T) {
     const auto& kernels = kernels_for<Kernels<T>>(x.device());
     const typename Kernels<T>::Sizes sizes{x.count() / bn.gamma.count(), int(bn.gamma.count())};
     const Statistics st = statistics<T>(bn, x, sizes, mode, kernels);
-    const T *from = x.data<T>(), *added = skip.defined() ? skip.data<T>() : nullptr;
-    const Tensor y = place_for_result(x, skip);
-    kernels.normalize(sizes, from, st.scale.data(), st.shift.data(), added, relu, y.data<T>());
-    const bool again = makes_again(x, skip);
-    if (again)
-      y.can_be_made_again([&kernels, sizes, x, skip, st, relu](const Tensor& into) {
+    const auto maker = [&] {
+      return [&kernels, sizes, x, skip, st, relu](const Tensor& into) {
         kernels.normalize(sizes, x.data<T>(), st.scale.data(), st.shift.data(),
                           skip.defined() ? skip.data<T>() : nullptr, relu, into.data<T>());
-      });
+      };
+    };
+    const bool later = when == When::later && makes_again(x, skip) && !checking_finite();
+    Tensor y;
+    if (later) {
+      y = Tensor::to_be_made(x.shape(), x.device(), x.dtype(), maker());
+    } else {
+      const T *from = x.data<T>(), *added = skip.defined() ? skip.data<T>() : nullptr;
+      y = place_for_result(x, skip);
+      kernels.normalize(sizes, from, st.scale.data(), st.shift.data(), added, relu, y.data<T>());
+    }
+    const bool again = makes_again(x, skip);
+    if (again && !later)
+      y.can_be_made_again(maker());
     const Saved saved{x,
                       relu && skip.defined() && !again ? y : Tensor(),
                       again ? skip : skip.without_values(),
@@ -121,8 +134,9 @@ Tensor run(std::string_view name, BatchNorm2d& bn, Tensor x, Tensor skip, bool r
                       bn.beta.without_values(),
                       st,
                       relu};
-    return record(name, y, {&x, &skip, &bn.gamma, &bn.beta},
-                  [saved, &kernels, sizes](const Tensor& dy) { backward<T>(saved, kernels, sizes, dy); });
+    y = record(name, y, {&x, &skip, &bn.gamma, &bn.beta},
+               [saved, &kernels, sizes](const Tensor& dy) { backward<T>(saved, kernels, sizes, dy); });
+    return later ? Normalized{y, x, st.scale, st.shift} : Normalized{y, {}, {}, {}};
   });
 }
 
@@ -142,15 +156,19 @@ void BatchNorm2d::visit(Visitor& v) {
 }
 
 Tensor batchnorm2d(BatchNorm2d& bn, Tensor x, Mode mode) {
-  return run("batchnorm2d", bn, std::move(x), {}, false, mode);
+  return run("batchnorm2d", bn, std::move(x), {}, false, mode).y;
 }
 
 Tensor batchnorm_relu(BatchNorm2d& bn, Tensor x, Mode mode) {
-  return run("batchnorm_relu", bn, std::move(x), {}, true, mode);
+  return run("batchnorm_relu", bn, std::move(x), {}, true, mode).y;
 }
 
 Tensor batchnorm_add_relu(BatchNorm2d& bn, Tensor x, Tensor skip, Mode mode) {
-  return run("batchnorm_add_relu", bn, std::move(x), std::move(skip), true, mode);
+  return run("batchnorm_add_relu", bn, std::move(x), std::move(skip), true, mode).y;
+}
+
+Normalized batchnorm_relu_on_the_way(BatchNorm2d& bn, Tensor x, Mode mode) {
+  return run("batchnorm_relu", bn, std::move(x), {}, true, mode, When::later);
 }
 
 }  // namespace lucida

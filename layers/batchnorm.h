@@ -19,6 +19,7 @@
 #include "engine/dispatch.h"
 #include "engine/parameters.h"
 #include "layers/mode.h"
+#include "layers/normalized.h"
 
 namespace lucida {
 
@@ -41,6 +42,8 @@ struct BatchNorm2d {
 Tensor batchnorm2d(BatchNorm2d&, Tensor x, Mode);
 Tensor batchnorm_relu(BatchNorm2d&, Tensor x, Mode);                   // max(0, bn(x))
 Tensor batchnorm_add_relu(BatchNorm2d&, Tensor x, Tensor skip, Mode);  // max(0, bn(x) + skip)
+// batchnorm_relu for a convolution: left to it where the values could be made again anyway.
+Normalized batchnorm_relu_on_the_way(BatchNorm2d&, Tensor x, Mode);
 
 struct BatchNormCoefficients {
   float *a, *b, *c;  // each [channels]

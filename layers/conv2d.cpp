@@ -27,23 +27,47 @@ Conv2dSizes check(const Tensor& x, const Tensor& weight, const Tensor& bias, Con
   return s;
 }
 
+// The passes that read x, of x as it is or as it will be.
+template <class T>
+void forward(const Conv2dKernelsOf<T>& kernels, const Conv2dSizes& z, const Normalized& x, const T* weight,
+             const float* bias, T* y) {
+  if (x.x.defined() && kernels.forward_normalized &&
+      kernels.forward_normalized(z, x.parts<T>(), weight, bias, y))
+    return;
+  kernels.forward(z, x.y.made().template data<T>(), weight, bias, y);
+}
+
+template <class T>
+void backward_weight(const Conv2dKernelsOf<T>& kernels, const Conv2dSizes& z, const Normalized& x,
+                     const T* dy, GradSlot dw) {
+  if (x.x.defined() && kernels.backward_weight_normalized &&
+      kernels.backward_weight_normalized(z, x.parts<T>(), dy, dw))
+    return;
+  kernels.backward_weight(z, x.y.made().template data<T>(), dy, dw);
+}
+
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options) {
+  return conv2d(Normalized{x, {}, {}, {}}, weight, bias, options);
+}
+
+Tensor conv2d(const Normalized& in, const Tensor& weight, const Tensor& bias, Conv2dOptions options) {
   const MemoryLabel label("conv2d");
+  const Tensor& x = in.y;
   const Conv2dSizes sizes = check(x, weight, bias, options);
   const Shape out{sizes.n, sizes.out_h(), sizes.out_w(), sizes.k};
   return by_dtype(x, [&]<class T>(T) {
     const auto& kernels = kernels_for<Conv2dKernelsOf<T>>(x.device());
     const Tensor y = Tensor::empty(out, x.device(), x.dtype()), used = weight_in_use(weight, x.dtype());
-    kernels.forward(sizes, x.data<T>(), used.data<T>(), bias.defined() ? bias.data() : nullptr, y.data<T>());
-    const auto backward = [&kernels, sizes, x = x.saved(), weight, used,
+    forward<T>(kernels, sizes, in, used.data<T>(), bias.defined() ? bias.data() : nullptr, y.data<T>());
+    const auto backward = [&kernels, sizes, in = in.saved(), weight, used,
                            bias = bias.without_values()](const Tensor& dy) {
       if (const GradSlot db = bias.grad_slot())
         kernels.backward_bias(sizes, dy.data<T>(), db);
       if (const GradSlot dw = weight.grad_slot())
-        kernels.backward_weight(sizes, x.made().template data<T>(), dy.data<T>(), dw);
-      if (const auto dx = x.grad_slot<T>())  // where an x that was made again lay a moment ago
+        backward_weight<T>(kernels, sizes, in, dy.data<T>(), dw);
+      if (const auto dx = in.y.grad_slot<T>())  // where an x that was made again lay a moment ago
         kernels.backward_data(sizes, dy.data<T>(), used.data<T>(), dx);
     };
     return record("conv2d", y, {&x, &weight, &bias}, backward);

@@ -11,6 +11,7 @@
 
 #include "engine/dispatch.h"
 #include "engine/parameters.h"
+#include "layers/normalized.h"
 
 namespace lucida {
 
@@ -42,6 +43,12 @@ struct Conv2dKernelsOf {
   void (*backward_data)(const Conv2dSizes&, const T* dy, const T* weight, GradSlotOf<T> dx);
   void (*backward_weight)(const Conv2dSizes&, const T* x, const T* dy, GradSlot dweight);
   void (*backward_bias)(const Conv2dSizes&, const T* dy, GradSlot dbias);
+  // Optional, the passes that read x: the same of a normalized x, the same bits. They return false, and do
+  // nothing, for sizes where it is faster to write it down first.
+  bool (*forward_normalized)(const Conv2dSizes&, NormalizedOf<T> x, const T* weight, const float* bias,
+                             T* y) = nullptr;
+  bool (*backward_weight_normalized)(const Conv2dSizes&, NormalizedOf<T> x, const T* dy,
+                                     GradSlot dweight) = nullptr;
 };
 using Conv2dKernels = Conv2dKernelsOf<float>;
 
@@ -69,6 +76,7 @@ struct Conv2dPreparedKernels {
 // f32 (the master weights); for a bf16 x a bf16 copy of the weight is made, and its gradient is f32 again.
 // Throws Error when channels differ or the kernel does not fit into the padded image.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions);
+Tensor conv2d(const Normalized& x, const Tensor& weight, const Tensor& bias, Conv2dOptions);
 
 struct Conv2d {
   struct Options {
@@ -77,6 +85,7 @@ struct Conv2d {
   };
   Conv2d(int in, int out, Options);
   Tensor operator()(const Tensor& x) const { return conv2d(x, weight, bias, options); }
+  Tensor operator()(const Normalized& x) const { return conv2d(x, weight, bias, options); }
   void visit(Visitor& v);
 
   // He et al., "Delving deep into rectifiers", 2015, eq. 15, fan-out form: N(0, 2 / (k*r*s)).

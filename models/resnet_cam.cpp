@@ -92,10 +92,11 @@ int resnet_depth(const std::string& name) {
 }
 
 Tensor Block::operator()(const Tensor& x, Mode mode) {
-  Tensor h = x;
-  for (size_t i = 0; i + 1 < path.size(); ++i) h = batchnorm_relu(path[i].bn, path[i].conv(h), mode);
+  Tensor h = path.front().conv(x);
+  for (size_t i = 1; i < path.size(); ++i)
+    h = path[i].conv(batchnorm_relu_on_the_way(path[i - 1].bn, std::move(h), mode));
   Tensor skip = shortcut ? batchnorm2d(shortcut->bn, shortcut->conv(x), mode) : x;
-  return batchnorm_add_relu(path.back().bn, path.back().conv(h), std::move(skip), mode);
+  return batchnorm_add_relu(path.back().bn, std::move(h), std::move(skip), mode);
 }
 
 void Block::visit(Visitor& v) {

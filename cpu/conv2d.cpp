@@ -143,16 +143,20 @@ void forward(const Conv2dSizes& z, const float* x, const float* weight, const fl
 }
 
 // A 1x1 kernel's rows of x are normalized on their way into the first-level cache, once for each group of
-// columns. Larger kernels would do it once for each tap.
+// columns (cpu/gemm.h); with more weights than this there are more than two. Larger kernels would do it once
+// for each tap.
+constexpr int64_t most_weights = 1 << 18;
+
 bool forward_normalized(const Conv2dSizes& z, NormalizedOf<float> x, const float* weight, const float* bias,
                         float* y) {
   const ImageTaps image(z, x.x);
   IndirectProduct product = forward_product(z, image, weight, bias, y);
   product.scale = x.scale;
   product.shift = x.shift;
-  if (product.in_order)
+  const bool pays = product.in_order && int64_t{z.c} * z.k <= most_weights;
+  if (pays)
     multiply(product);
-  return product.in_order;
+  return pays;
 }
 
 // One stride phase of backward_data: the pixels of dx at (row + stride*i, column + stride*j).
@@ -252,12 +256,8 @@ void backward_bias(const Conv2dSizes& z, const float* dy, GradSlot dbias) {
 
 }  // namespace
 
-constexpr Conv2dKernels direct_conv2d{forward,
-                                      backward_data,
-                                      conv2d_backward_weight,
-                                      backward_bias,
-                                      forward_normalized,
-                                      conv2d_backward_weight_normalized};
+constexpr Conv2dKernels direct_conv2d{forward,       backward_data,      conv2d_backward_weight,
+                                      backward_bias, forward_normalized, conv2d_backward_weight_normalized};
 
 namespace {
 

@@ -15,6 +15,8 @@
 //     panel i      tile 0   16 pixels | 16 pixels | ...   tile 1   16 pixels | ...
 //     panel i + 1              row 0       row 1     ...             row 24
 //
+// A 1x1 kernel's x may be normalized as it is gathered, relu(scale * x + shift): two operations more a vector.
+//
 // Reading memory takes half as long as multiplying where a 1x1 kernel meets each pixel once: while they
 // multiply, tiles fetch the next block (cpu/conv2d_weight_tile.h).
 //
@@ -24,10 +26,10 @@
 // Read next: cpu/conv2d_weight_gather.cpp, cpu/conv2d_weight_tile.h, cpu/conv2d_weight_turned.cpp
 #include "cpu/conv2d_weight.h"
 
-#include <bit>
 #include <utility>
 
 #include "cpu/conv2d_taps.h"
+#include "cpu/conv2d_weight_plan.h"
 #include "cpu/conv2d_weight_tile.h"
 #include "cpu/gemm.h"
 #include "engine/parallel.h"
@@ -49,38 +51,6 @@ constexpr int packed_tile = most_pixels * tile_rows + 8;  // floats of dy for on
 // With many taps a block of dy is read once for each panel, and packing pays sooner: unpacked, 3x3 64>64 on
 // 56x56 is 1.09 times as fast, 128>128 on 28x28 1.05 times.
 constexpr int direct_channels = 512, direct_channels_of_taps = 128;
-
-// Enough for the cores of a desktop, and what will do; fixed, because they decide the sums.
-constexpr int64_t wanted_tasks = 16, enough_tasks = 8;
-// Of a share. A partial dw is written and read once for each, but tasks have larger rectangles: on 14x14, in
-// two shares instead of one, 1x1 1024>256 is 1.03 times as fast and 3x3 256>256 1.04 times; with 392 pixels a
-// share both are 0.93 times as fast.
-constexpr int64_t least_pixels = 1500;
-
-// How the work is cut: `across` groups of panels, `down` groups of output channels, `shares` of pixels.
-struct Plan {
-  int64_t panels, across, down, shares;
-};
-
-// dy is read once for each group of panels and x once for each group of channels: large groups first, smaller
-// ones where those make too few tasks. Powers of two share evenly among 2, 4 and 8 threads.
-Plan plan_for(int64_t channels, int64_t columns, int64_t pixels) {
-  using Least = std::pair<int64_t, int64_t>;  // panels and channels of a task
-  Plan plan{};
-  plan.panels = (columns + tile_width - 1) / tile_width;
-  for (const auto& [least_panels, least_channels] :
-       {Least{16, 256}, Least{8, 256}, Least{4, 256}, Least{4, 128}}) {
-    const int64_t across = std::clamp<int64_t>(plan.panels / least_panels, 1, wanted_tasks);
-    plan.across = int64_t(std::bit_floor(uint64_t(across)));
-    plan.down =
-        std::clamp<int64_t>(wanted_tasks / plan.across, 1, std::max<int64_t>(1, channels / least_channels));
-    plan.shares = std::clamp<int64_t>(wanted_tasks / (plan.across * plan.down), 1,
-                                      std::max<int64_t>(1, pixels / least_pixels));
-    if (plan.across * plan.down * plan.shares >= enough_tasks)
-      break;
-  }
-  return plan;
-}
 
 // Pixels by address: x[tap * table + p] and dy[p].
 struct Block {
@@ -205,9 +175,9 @@ struct Task {
 
   void gather(const Block& block, const Panel& panel, float* packed) const {
     gather_panel(block.x.data(), table, block.pixels, image.depth, panel, packed);
-    for (int p = 0; scale && p < block.pixels; ++p)
-      normalize_relu(panel.width, packed + p * panel.width, scale + panel.column, shift + panel.column,
-                     packed + p * panel.width);
+    if (scale)
+      for (int p = 0; p < block.pixels; ++p, packed += tile_width)
+        normalize_relu(tile_width, packed, scale + panel.column, shift + panel.column, packed);
   }
 
   // Adds a block to dw and fetches what `ahead` says. packed[0] holds the first panel, and in the end that of
@@ -276,12 +246,12 @@ void backward_weight(const Conv2dSizes& z, NormalizedOf<float> x, const float* d
   const ImageTaps image(z, x.x);
   const int columns = image.grid.count() * image.depth;
   const int64_t size = int64_t{z.k} * columns, pixels = z.pixels();
-  const Plan plan = plan_for(z.k, columns, pixels);
+  const WeightPlan plan(z.k, columns, pixels);
   const MemoryLabel label("conv2d partial weight gradients", Holds::workspaces);
   const auto memory = allocate(Device{}, size_t((plan.shares - 1) * size) * sizeof(float));
   float* partial = static_cast<float*>(memory.get());
   const int64_t tiles = (z.k + tile_rows - 1) / tile_rows;
-  parallel_tasks(plan.shares * plan.down * plan.across, [&](int64_t t) {
+  parallel_tasks(plan.tasks(), [&](int64_t t) {
     const int64_t i = t % plan.across, j = t / plan.across % plan.down, share = t / plan.across / plan.down;
     const Task task{image,
                     dy,

@@ -22,6 +22,7 @@
 // Read next: cpu/conv2d_weight_tile.h, cpu/conv2d_weight.cpp
 #include "cpu/conv2d_taps.h"
 #include "cpu/conv2d_weight.h"
+#include "cpu/conv2d_weight_plan.h"
 #include "cpu/conv2d_weight_tile.h"
 #include "engine/parallel.h"
 
@@ -31,7 +32,6 @@ namespace {
 // Of a block. With one tap few: 160 rows of dy are 40 KiB of the first-level cache. Taps meet them more
 // often, and long sums in registers count more.
 constexpr int most_pixels = 256, pixels_of_one_tap = 160;
-constexpr int64_t wanted_tasks = 16, least_pixels = 1500;  // as in cpu/conv2d_weight.cpp
 
 // to[o * rows + f] = sums[f][o], squares of lanes x lanes turned in registers.
 void store_turned(const float* sums, int rows, float* to, bool add) {
@@ -134,8 +134,8 @@ void turned_backward_weight(const Conv2dSizes& z, const float* x, const float* d
   const Parts parts{image.grid.count(), image.depth};
   const int rows = parts.taps * parts.depth;
   const int64_t size = int64_t{rows} * tile_width, pixels = z.pixels(),
-                shares = std::clamp<int64_t>(pixels / least_pixels, 1, wanted_tasks),
-                groups = std::min<int64_t>(wanted_tasks / shares, parts.count());
+                shares = std::clamp<int64_t>(pixels / WeightPlan::least_pixels, 1, WeightPlan::wanted_tasks),
+                groups = std::min<int64_t>(WeightPlan::wanted_tasks / shares, parts.count());
   const MemoryLabel label("conv2d partial weight gradients", Holds::workspaces);
   const auto memory = allocate(Device{}, size_t(shares * size) * sizeof(float));
   float* const sums = static_cast<float*>(memory.get());

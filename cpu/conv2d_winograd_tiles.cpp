@@ -3,6 +3,7 @@
 // Read next: cpu/conv2d_winograd.cpp
 #include "cpu/conv2d_winograd_tiles.h"
 
+#include <limits>
 #include <utility>
 
 #include "cpu/normalize_relu.h"
@@ -12,39 +13,61 @@ namespace {
 
 static constexpr float zeros[chunk_channels] = {};  // what pixels outside the plane read
 
-// How a pixel is read: as it lies, or normalized; outside the plane it is 0 either way.
-struct AsItLies {
+// How the pixels of a tile are read: as they lie, zeros outside the plane ...
+template <int Size>
+class AsTheyLie {
+ public:
+  explicit AsTheyLie(const Plane<const float>&, int) {}
+  void look_at(const Addresses<Size, const float>&) {}
   template <class Part>
-  [[gnu::always_inline]] Vec operator()(Part part, const float* pixel, int c) const {
+  [[gnu::always_inline]] Vec operator()(Part part, const float* pixel, int, int, int c) const {
     return part.load(pixel + c);
   }
 };
-struct Normalized {
-  const float *scale, *shift;
-  template <class Part>
-  [[gnu::always_inline]] Vec operator()(Part part, const float* pixel, int c) const {
-    return pixel == zeros ? Vec{} : normalize_relu(part, pixel + c, scale + c, shift + c);
+
+// ... or normalized, with a ceiling of 0 outside the plane. No branch there: it would part multiplications
+// from the additions that they are fused with, and change the bits of the transform.
+template <int Size>
+class Normalized {
+ public:
+  Normalized(const Plane<const float>& plane, int channel)
+      : scale_(plane.scale + channel), shift_(plane.shift + channel) {}
+  void look_at(const Addresses<Size, const float>& pixels) {
+    for (int i = 0; i < Size; ++i)
+      for (int j = 0; j < Size; ++j)
+        ceiling_[i][j] = pixels[i][j] == zeros ? 0 : std::numeric_limits<float>::infinity();
   }
+  template <class Part>
+  [[gnu::always_inline]] Vec operator()(Part part, const float* pixel, int i, int j, int c) const {
+    const Vec value = normalize_relu(part, pixel + c, scale_ + c, shift_ + c);
+    return simd::min(value, simd::broadcast(ceiling_[i][j]));
+  }
+
+ private:
+  const float *scale_, *shift_;
+  float ceiling_[Size][Size];
 };
 
 // Pixels of the next tile are fetched while this one is transformed: pieces of 64 channels, a row of the
 // image apart, are no pattern that the hardware's prefetcher follows.
-template <class Transform, class Read>
-void transform_pixels(const Tiles& tiles, const Plane<const float>& plane, const Read& read, int64_t first,
-                      int64_t count, int channel, int length, const Matrices& matrices) {
+template <class Transform, template <int> class Read>
+void transform_pixels(const Tiles& tiles, const Plane<const float>& plane, int64_t first, int64_t count,
+                      int channel, int length, const Matrices& matrices) {
   constexpr int overlap = Transform::from - outputs;  // columns that the next tile shares with this one
   const int64_t next_matrix = matrices.next();
   Addresses<Transform::from, const float> here, next;
+  Read<Transform::from> read(plane, channel);
   tiles.look_up<Transform::from>(first, plane, channel, zeros, here);
   for (int64_t t = 0; t < count; ++t) {
     tiles.look_up<Transform::from>(first + std::min(t + 1, count - 1), plane, channel, zeros, next);
+    read.look_at(here);
     float* const to = matrices.at(0, t);
     simd::across(length, [&](auto part, int c) {
       transform<Transform>(
           [&](int i, int j) __attribute__((always_inline)) {
             if (j >= overlap)
               __builtin_prefetch(next[i][j] + c);
-            return read(part, here[i][j], c);
+            return read(part, here[i][j], i, j, c);
           },
           [&](int i, int j, Vec value) __attribute__((always_inline)) {
             simd::store(to + (i * points + j) * next_matrix + c, value);
@@ -58,16 +81,14 @@ void transform_pixels(const Tiles& tiles, const Plane<const float>& plane, const
 
 void transform_image(const Tiles& tiles, const Plane<const float>& image, int64_t first, int64_t count,
                      int channel, int length, const Matrices& v) {
-  if (image.scale)
-    transform_pixels<ImageTransform>(tiles, image, Normalized{image.scale + channel, image.shift + channel},
-                                     first, count, channel, length, v);
-  else
-    transform_pixels<ImageTransform>(tiles, image, AsItLies{}, first, count, channel, length, v);
+  const auto kernel = image.scale ? transform_pixels<ImageTransform, Normalized>
+                                  : transform_pixels<ImageTransform, AsTheyLie>;
+  kernel(tiles, image, first, count, channel, length, v);
 }
 
 void transform_gradient(const Tiles& tiles, const Plane<const float>& dy, int64_t first, int64_t count,
                         int channel, int length, const Matrices& d) {
-  transform_pixels<GradientTransform>(tiles, dy, AsItLies{}, first, count, channel, length, d);
+  transform_pixels<GradientTransform, AsTheyLie>(tiles, dy, first, count, channel, length, d);
 }
 
 }  // namespace lucida::winograd

@@ -8,7 +8,8 @@
 //     +----+----+--:   that nobody reads      | .... |
 //     :....:....:..:                          +------+
 //
-// Tiles are numbered row by row, image after image.
+// Tiles are numbered row by row, image after image. Pixels may stand for relu(scale * pixel + shift); those
+// outside the image stay 0.
 #pragma once
 #include <algorithm>
 #include <cstdint>

@@ -47,10 +47,10 @@ struct Square {
   // du += D^T V, or = if it is the first block.
   void multiply(int count, const Matrices& d, const Matrices& v, const Matrices& du, bool add) const {
     Ahead nothing({nullptr, 0, 0, 0}, {nullptr, 0, 0, 0});
-    const EvenTiles tiles(outputs_here);
+    const EvenTiles down(outputs_here);
     for (int p = 0; p < products; ++p)
       for (int c = 0; c < du.row; c += tile_width)
-        tiles.multiply(
+        down.multiply(
             WeightTiles<Stepped>{
                 {d.at(p, 0), d.row}, 0, v.at(p, 0) + c, v.row, count, du.at(p, 0) + c, du.row, add},
             std::min(tile_width, du.row - c) / simd::lanes, nothing);

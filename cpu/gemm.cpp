@@ -11,6 +11,12 @@ constexpr int64_t block_rows = tile_rows * 32;  // rows whose addresses are look
 constexpr int64_t split_rows = tile_rows * 64;  // with fewer rows a thread, columns are split instead
 constexpr int64_t even_rows = 2048;             // with fewer, where each thread gets as many panels
 constexpr int64_t group_floats = 5 << 15;       // of packed B: a third of the second-level cache
+constexpr int normalized_floats = 3 << 10;      // of A, in the first-level cache beside what is multiplied
+
+// Rows that are normalized together: whole tiles, at most block_rows.
+int64_t normalized_rows(int depth) {
+  return std::clamp<int64_t>(normalized_floats / depth / tile_rows * tile_rows, tile_rows, block_rows);
+}
 
 struct Chunk {
   std::vector<Segment> segments;
@@ -61,13 +67,13 @@ struct Rows {
   std::vector<const float*> add;
 
   Rows(const IndirectProduct& p, int64_t most)
-      : a(size_t(most * p.taps + 1)), c(size_t(most)), add(size_t(p.add ? most : 0)) {}
+      : a(size_t(most * p.taps + block_rows)), c(size_t(most)), add(size_t(p.add ? most : 0)) {}
 
   void look_up(const IndirectProduct& p, int64_t first, int64_t rows) {
     count = (rows + tile_rows - 1) / tile_rows * tile_rows;
     p.addresses(first, rows, count, a.data(), c.data());
-    if (p.in_order)
-      a[size_t(count)] = a[0] + rows * p.depth;  // what the last tile fetches; that may be nobody's
+    for (int64_t i = 0; p.in_order && i < block_rows; ++i)
+      a[size_t(count + i)] = a[0] + (rows + i) * p.depth;  // what the last tiles fetch; that may be nobody's
     for (int64_t i = 0; p.add && i < count; ++i)
       add[size_t(i)] = p.add + (first + std::min(i, rows - 1)) * p.columns;
   }
@@ -129,7 +135,8 @@ struct Task {
   float* packed;
   Rows rows{p, std::min(block_rows, last_row - first_row + tile_rows)};
   std::vector<float> start = std::vector<float>(size_t(whole_vectors(p.columns)));
-  std::vector<float> normalized = std::vector<float>(size_t(p.scale ? tile_rows * p.depth : 0));
+  std::vector<float> normalized =
+      std::vector<float>(size_t(p.scale ? normalized_rows(p.depth) * p.depth : 0));
 
   // The tiles of a chunk under the columns [begin, end), whose packed B is at b.
   void multiply_group(const Chunk& chunk, int begin, int end, const float* b) {
@@ -148,6 +155,7 @@ struct Task {
     for (int64_t row = first_row; row < last_row; row += block_rows) {
       rows.look_up(p, row, std::min(block_rows, last_row - row));
       t.a = rows.a.data();
+      t.next = t.a + tile_rows;
       t.c = rows.c.data();
       t.rows = t.tap_stride = rows.count;
       t.add = p.add && last ? rows.add.data() : nullptr;
@@ -158,21 +166,23 @@ struct Task {
     }
   }
 
-  // Six rows at a time are normalized into the first-level cache, where all panels of the group read them.
+  // Some rows at a time are normalized into the first-level cache, where all panels of the group read them;
+  // meanwhile as many rows behind them are fetched.
   void multiply_normalized(TileProduct t, int end) {
     const auto [tap, begin, length] = t.segments.front();
-    const float* address[tile_rows + 1];
-    for (int r = 0; r < tile_rows; ++r) address[r] = normalized.data() + r * p.depth;
+    const int64_t some = normalized_rows(p.depth);
+    const float* address[block_rows];
+    for (int64_t i = 0; i < some; ++i) address[i] = normalized.data() + i * p.depth;
     t.a = address;
-    t.rows = tile_rows;
-    for (int64_t i = 0; i < rows.count; i += tile_rows, t.c += tile_rows) {
-      for (int r = 0; r < tile_rows; ++r)
+    for (int64_t i = 0; i < rows.count; i += some) {
+      t.rows = std::min(some, rows.count - i);
+      t.c = rows.c.data() + i;
+      t.add = t.add ? rows.add.data() + i : nullptr;
+      t.next = rows.a.data() + i + t.rows;
+      for (int64_t r = 0; r < t.rows; ++r)
         normalize_relu(length, rows.a[size_t(i + r)] + begin, p.scale + begin, p.shift + begin,
                        normalized.data() + r * p.depth + begin);
-      address[tile_rows] = rows.a[size_t(i + tile_rows)];  // fetched ahead
       multiply_columns(t, end);
-      if (t.add)
-        t.add += tile_rows;
     }
   }
 

@@ -25,6 +25,11 @@
 // each row of C and packs B again for each block of rows: 1x1 convolutions of ResNet-50 were 1.1 times as
 // slow (1 thread, batch 16, Xeon with AVX-512, 2026-11-25).
 //
+// Rows that are normalized on their way (`scale`) go through a buffer of 12 KiB in the first-level cache, some
+// tiles at a time, while the rows behind them are fetched: relu(bn(x)) is never written to memory.
+//
+//     x, 48 rows of 64 floats in memory  -- relu(scale * x + shift) -->  L1  -->  8 tiles x all panels
+//
 // An element's sum runs over chunks, segments and k in an order that depends on taps and depth alone, so how
 // rows and columns are shared among threads changes no bit of the result.
 //

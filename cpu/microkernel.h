@@ -61,9 +61,10 @@ struct TileProduct {
   int panels = 1;
   int64_t b_step = 0;        // floats from one panel's b to the next
   bool past_caches = false;  // store c by store_past_caches()
-  // Where rows lie one behind the other: how many floats of a to fetch at every fetch_steps steps, beginning
-  // with row i + tile_rows, whose address must be there. 0: none.
+  // Where rows lie one behind the other: how many floats to fetch at every fetch_steps steps, from next[i] on
+  // while the tiles of row i are multiplied. 0: none.
   int64_t ahead = 0;
+  const float* const* next = nullptr;
   // What is done to a finished sum on its way to c:
   const float* const* add = nullptr;  // addresses of rows that are added, at `column` like c
   bool relu = false;
@@ -140,7 +141,7 @@ template <int Rows, int Vectors>
 [[gnu::noinline]] void multiply_tiles(const TileProduct& t) {
   constexpr int width = Vectors * simd::lanes;
   for (int64_t i = 0; i < t.rows; i += Rows) {
-    const float* fetch = t.a[t.ahead ? i + Rows : i];
+    const float* fetch = t.ahead ? t.next[i] : t.a[i];
     for (int p = 0; p < t.panels; ++p)
       multiply_tile<Rows, Vectors>(t, i, t.column + p * width, t.b + p * t.b_step, t.start + p * width,
                                    fetch);

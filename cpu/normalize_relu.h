@@ -13,9 +13,8 @@ template <class Part>
 
 // y[i] of `count` neighbours, i counting channels.
 inline void normalize_relu(int count, const float* x, const float* scale, const float* shift, float* y) {
-  simd::across(count, [&](auto part, int i) {
-    part.store(y + i, normalize_relu(part, x + i, scale + i, shift + i));
-  });
+  simd::across(
+      count, [&](auto part, int i) { part.store(y + i, normalize_relu(part, x + i, scale + i, shift + i)); });
 }
 
 }  // namespace lucida

@@ -97,6 +97,9 @@ template <class Body>
 inline Vec max(Vec a, Vec b) {
   return a > b ? a : b;
 }
+inline Vec min(Vec a, Vec b) {
+  return a < b ? a : b;
+}
 
 // body(std::integral_constant<int, i>) for i = 0 ... N-1, written out. Accumulators indexed by a loop
 // variable would live in memory; indexed by constants they stay in registers.

@@ -104,8 +104,7 @@ Tensor Tensor::on(Device there) const {
   return copy;
 }
 
-Tensor Tensor::to_be_made(Shape shape, Device device, DType dtype,
-                          std::function<void(const Tensor&)> make) {
+Tensor Tensor::to_be_made(Shape shape, Device device, DType dtype, std::function<void(const Tensor&)> make) {
   const Tensor t(std::make_shared<Body>(Body{.shape = shape, .device = device, .dtype = dtype}), nullptr);
   t.can_be_made_again(std::move(make));
   return t;

@@ -144,10 +144,10 @@ class Tensor {
     Device device;
     DType dtype = DType::f32;
     bool wants_grad = false, grad_written = false, grad_is_fixed = false;
-    std::shared_ptr<Body> grad;
-    std::shared_ptr<void> grad_memory;
-    std::function<void(const Tensor& into)> make;
-    std::weak_ptr<void> values;  // with `make`: while somebody still owns them
+    std::shared_ptr<Body> grad = {};
+    std::shared_ptr<void> grad_memory = {};
+    std::function<void(const Tensor& into)> make = {};
+    std::weak_ptr<void> values = {};  // with `make`: while somebody still owns them
   };
   Tensor(std::shared_ptr<Body> body, std::shared_ptr<void> memory)
       : body_(std::move(body)), memory_(std::move(memory)) {}

@@ -10,6 +10,7 @@
 //     dx = gamma * rstd * dy                                              eval, frozen
 //
 // Read next:  layers/batchnorm.cpp               checks, running statistics, derivative
+//             layers/normalized.h                relu(bn(x)) left to a convolution
 //             cpu/ladder/batchnorm_0_plain.cpp   the formulas as loops
 //             cpu/batchnorm.cpp                  vectorised, fused with relu and add
 //             tests/batchnorm_test.cpp
@@ -42,7 +43,8 @@ struct BatchNorm2d {
 Tensor batchnorm2d(BatchNorm2d&, Tensor x, Mode);
 Tensor batchnorm_relu(BatchNorm2d&, Tensor x, Mode);                   // max(0, bn(x))
 Tensor batchnorm_add_relu(BatchNorm2d&, Tensor x, Tensor skip, Mode);  // max(0, bn(x) + skip)
-// batchnorm_relu for a convolution: left to it where the values could be made again anyway.
+// batchnorm_relu for a convolution, which may compute it as it gathers x: where the values could be made again
+// anyway they are not made at all (layers/normalized.h).
 Normalized batchnorm_relu_on_the_way(BatchNorm2d&, Tensor x, Mode);
 
 struct BatchNormCoefficients {

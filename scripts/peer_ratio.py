@@ -223,8 +223,18 @@ def with_kept(new, path):
             "runs": old["runs"] + new["runs"]}
 
 
+def require_same_machine(path):
+    if not path or not os.path.exists(path):
+        return
+    with open(path) as file:
+        there, here = json.load(file)["machine"]["cpu"], machine()["cpu"]
+    if there != here:
+        sys.exit(f"peer_ratio: {path} was measured on {there}, this is {here}: give --json another file")
+
+
 def main():
     b = Bench(arguments())
+    require_same_machine(b.options.json)
     measure = {"train": train_rows, "train448": train448_rows, "infer": infer_rows, "thread": thread_rows,
                "conv2d": conv2d_rows, "batchnorm": batchnorm_rows}
     rows = [r for name in ROWS if name in b.options.rows for r in measure[name](b)]

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """The chart and the measured tables of docs/performance.md, from what was measured:
 
-    scripts/peer_ratio.py --python ... --json docs/measurements/peer.json
+    scripts/peer_ratio.py --python ... --json docs/measurements/peer.json         (other machines: peer_NAME.json)
     scripts/performance_ladder.py --json docs/measurements/ladder.json
     scripts/performance_page.py
 
-writes docs/pictures/performance.svg and replaces, in docs/performance.md, what stands between
-<!-- peer.json --> or <!-- ladder.json --> and <!-- end -->. Nothing else is touched; without changes in the
+writes docs/pictures/performance.svg and replaces, in docs/performance.md, what stands between <!-- peer.json -->,
+<!-- peer_NAME.json --> or <!-- ladder.json --> and <!-- end -->. Nothing else is touched; without changes in the
 measurements nothing changes."""
 import argparse
 import html
@@ -133,8 +133,9 @@ def main():
     ladder, peer = read("ladder.json"), read("peer.json")
     with open(o.page) as file:
         page = file.read()
-    if peer:
-        page = replaced(page, "peer.json", f"{table(peer['rows'])}\n\n{measured_on(peer)}.")
+    for name in sorted(n for n in os.listdir(o.measurements) if re.fullmatch(r"peer\w*\.json", n)):
+        measured = read(name)
+        page = replaced(page, name, f"{table(measured['rows'])}\n\n{measured_on(measured)}.")
     if ladder:
         page = replaced(page, "ladder.json", ladder_table(ladder))
         with open(o.chart, "w") as file:

@@ -15,7 +15,7 @@
 //     panel i      tile 0   16 pixels | 16 pixels | ...   tile 1   16 pixels | ...
 //     panel i + 1              row 0       row 1     ...             row 24
 //
-// A 1x1 kernel's x may be normalized as it is gathered, relu(scale * x + shift): two operations more a vector.
+// A 1x1 kernel's x may be normalized as it is gathered: relu(scale * x + shift), two operations a vector.
 //
 // Reading memory takes half as long as multiplying where a 1x1 kernel meets each pixel once: while they
 // multiply, tiles fetch the next block (cpu/conv2d_weight_tile.h).

@@ -45,7 +45,7 @@ class Normalized {
 
  private:
   const float *scale_, *shift_;
-  float ceiling_[Size][Size];
+  float ceiling_[Size][Size] = {};
 };
 
 // Pixels of the next tile are fetched while this one is transformed: pieces of 64 channels, a row of the

@@ -25,8 +25,8 @@
 // each row of C and packs B again for each block of rows: 1x1 convolutions of ResNet-50 were 1.1 times as
 // slow (1 thread, batch 16, Xeon with AVX-512, 2026-11-25).
 //
-// Rows that are normalized on their way (`scale`) go through a buffer of 12 KiB in the first-level cache, some
-// tiles at a time, while the rows behind them are fetched: relu(bn(x)) is never written to memory.
+// Rows that are normalized on their way (`scale`) go through a buffer of 12 KiB in the first-level cache,
+// some tiles at a time, while the rows behind them are fetched: relu(bn(x)) is never written to memory.
 //
 //     x, 48 rows of 64 floats in memory  -- relu(scale * x + shift) -->  L1  -->  8 tiles x all panels
 //
@@ -62,8 +62,8 @@ struct IndirectProduct {
   const float* packed = nullptr;
   const float* add = nullptr;
   bool relu = false;
-  // Given: A is relu(scale[k] * address(row)[k] + shift[k]). Rows in order only: several taps would compute it
-  // again and again, and padding would not stay 0.
+  // Given: A is relu(scale[k] * address(row)[k] + shift[k]). Rows in order only: several taps would compute
+  // it again and again, and padding would not stay 0.
   const float *scale = nullptr, *shift = nullptr;
 };
 

@@ -43,8 +43,8 @@ struct BatchNorm2d {
 Tensor batchnorm2d(BatchNorm2d&, Tensor x, Mode);
 Tensor batchnorm_relu(BatchNorm2d&, Tensor x, Mode);                   // max(0, bn(x))
 Tensor batchnorm_add_relu(BatchNorm2d&, Tensor x, Tensor skip, Mode);  // max(0, bn(x) + skip)
-// batchnorm_relu for a convolution, which may compute it as it gathers x: where the values could be made again
-// anyway they are not made at all (layers/normalized.h).
+// batchnorm_relu for a convolution, which may compute it as it gathers x: where the values could be made
+// again anyway they are not made at all (layers/normalized.h).
 Normalized batchnorm_relu_on_the_way(BatchNorm2d&, Tensor x, Mode);
 
 struct BatchNormCoefficients {

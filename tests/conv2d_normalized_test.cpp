@@ -19,7 +19,7 @@ struct Inputs {
   Tensor x, scale, shift, weight, bias, dy;
 };
 
-// Scales of both signs and 0; shifts of both signs, so that relu(shift) would show if it came into the padding.
+// Scales of both signs and 0; shifts of both signs: relu(shift) would show if it came into the padding.
 Inputs inputs_of(const Conv2dSizes& z) {
   const Tensor scale = noise_tensor({z.c}, 5);
   scale.data()[z.c / 2] = 0;

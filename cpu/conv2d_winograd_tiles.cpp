@@ -15,9 +15,9 @@ static constexpr float zeros[chunk_channels] = {};  // what pixels outside the p
 
 // How the pixels of a tile are read: as they lie, zeros outside the plane ...
 template <int Size>
-class AsTheyLie {
+class PlainPixels {
  public:
-  explicit AsTheyLie(const Plane<const float>&, int) {}
+  explicit PlainPixels(const Plane<const float>&, int) {}
   void look_at(const Addresses<Size, const float>&) {}
   template <class Part>
   [[gnu::always_inline]] Vec operator()(Part part, const float* pixel, int, int, int c) const {
@@ -28,9 +28,9 @@ class AsTheyLie {
 // ... or normalized, with a ceiling of 0 outside the plane. No branch there: it would part multiplications
 // from the additions that they are fused with, and change the bits of the transform.
 template <int Size>
-class Normalized {
+class NormalizedPixels {
  public:
-  Normalized(const Plane<const float>& plane, int channel)
+  NormalizedPixels(const Plane<const float>& plane, int channel)
       : scale_(plane.scale + channel), shift_(plane.shift + channel) {}
   void look_at(const Addresses<Size, const float>& pixels) {
     for (int i = 0; i < Size; ++i)
@@ -81,14 +81,14 @@ void transform_pixels(const Tiles& tiles, const Plane<const float>& plane, int64
 
 void transform_image(const Tiles& tiles, const Plane<const float>& image, int64_t first, int64_t count,
                      int channel, int length, const Matrices& v) {
-  const auto kernel = image.scale ? transform_pixels<ImageTransform, Normalized>
-                                  : transform_pixels<ImageTransform, AsTheyLie>;
+  const auto kernel = image.scale ? transform_pixels<ImageTransform, NormalizedPixels>
+                                  : transform_pixels<ImageTransform, PlainPixels>;
   kernel(tiles, image, first, count, channel, length, v);
 }
 
 void transform_gradient(const Tiles& tiles, const Plane<const float>& dy, int64_t first, int64_t count,
                         int channel, int length, const Matrices& d) {
-  transform_pixels<GradientTransform, AsTheyLie>(tiles, dy, first, count, channel, length, d);
+  transform_pixels<GradientTransform, PlainPixels>(tiles, dy, first, count, channel, length, d);
 }
 
 }  // namespace lucida::winograd

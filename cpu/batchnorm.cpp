@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "cpu/batchnorm_channels.h"
+#include "cpu/normalize_relu.h"
 #include "cpu/simd.h"
 #include "engine/parallel.h"
 #include "layers/batchnorm.h"
@@ -159,7 +160,7 @@ void normalize_as(Sizes z, const float* x, const float* scale, const float* shif
                   float* y) {
   every_row(z, [&](int64_t row) {
     across(z.channels, [&](auto part, int c) {
-      Vec v = part.load(x + row + c) * part.load(scale + c) + part.load(shift + c);
+      Vec v = affine(part, x + row + c, scale + c, shift + c);
       if constexpr (Skip)
         v += part.load(skip + row + c);
       if constexpr (Relu)
@@ -201,7 +202,7 @@ Vec masked(Part part, const ReluMask& m, const float* x, const float* dy, int64_
   if constexpr (M == Mask::y)
     return part.load(m.y + i) > Vec{} ? g : Vec{};
   if constexpr (M == Mask::x || M == Mask::x_skip) {
-    Vec v = part.load(x + i) * part.load(m.scale + c) + part.load(m.shift + c);
+    Vec v = affine(part, x + i, m.scale + c, m.shift + c);
     if constexpr (M == Mask::x_skip)
       v += part.load(m.skip + i);
     return v > Vec{} ? g : Vec{};

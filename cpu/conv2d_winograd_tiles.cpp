@@ -25,8 +25,7 @@ class PlainPixels {
   }
 };
 
-// ... or normalized, with a ceiling of 0 outside the plane. No branch there: it would part multiplications
-// from the additions that they are fused with, and change the bits of the transform.
+// ... or normalized, with a ceiling of 0 outside the plane.
 template <int Size>
 class NormalizedPixels {
  public:
@@ -39,8 +38,8 @@ class NormalizedPixels {
   }
   template <class Part>
   [[gnu::always_inline]] Vec operator()(Part part, const float* pixel, int i, int j, int c) const {
-    const Vec value = normalize_relu(part, pixel + c, scale_ + c, shift_ + c);
-    return simd::min(value, simd::broadcast(ceiling_[i][j]));
+    const Vec relu = simd::max(affine(part, pixel + c, scale_ + c, shift_ + c), Vec{});
+    return simd::min(relu, simd::broadcast(ceiling_[i][j]));
   }
 
  private:

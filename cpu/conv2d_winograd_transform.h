@@ -59,17 +59,23 @@ inline constexpr float at_zero = 1 / (a2 * b2), at_a = 1 / (2 * a2 * (a2 - b2)),
 
 // In each transform values at p and -p share their even and odd parts.
 
+[[gnu::always_inline]] inline Vec fused(float k, Vec x, Vec y) {  // k * x + y
+  return simd::multiply_add(simd::broadcast(k), x, y);
+}
+
+// Fused by hand: whether pixels are read as they lie or normalized (cpu/conv2d_winograd_tiles.cpp), the bits
+// are the same.
 struct ImageTransform {  // B^T
   static constexpr int from = points, to = points;
   [[gnu::always_inline]] static void line(const Vec (&d)[from], Vec (&t)[to]) {
-    const Vec even_a = d[4] - b2 * d[2], odd_a = d[3] - b2 * d[1];
-    const Vec even_b = d[4] - a2 * d[2], odd_b = d[3] - a2 * d[1];
-    t[0] = a2 * b2 * d[0] + (d[4] - (a2 + b2) * d[2]);
-    t[1] = even_a + a * odd_a;
-    t[2] = even_a - a * odd_a;
-    t[3] = even_b + b * odd_b;
-    t[4] = even_b - b * odd_b;
-    t[5] = a2 * b2 * d[1] + (d[5] - (a2 + b2) * d[3]);
+    const Vec even_a = fused(-b2, d[2], d[4]), odd_a = fused(-b2, d[1], d[3]);
+    const Vec even_b = fused(-a2, d[2], d[4]), odd_b = fused(-a2, d[1], d[3]);
+    t[0] = fused(a2 * b2, d[0], fused(-(a2 + b2), d[2], d[4]));
+    t[1] = fused(a, odd_a, even_a);
+    t[2] = fused(-a, odd_a, even_a);
+    t[3] = fused(b, odd_b, even_b);
+    t[4] = fused(-b, odd_b, even_b);
+    t[5] = fused(a2 * b2, d[1], fused(-(a2 + b2), d[3], d[5]));
   }
 };
 

@@ -100,6 +100,17 @@ inline Vec max(Vec a, Vec b) {
 inline Vec min(Vec a, Vec b) {
   return a < b ? a : b;
 }
+// a * b + c for whoever must get the same bits in two places: rounded once if the machine can. Of a * b + c
+// written out the compiler decides anew at each place whether to fuse it.
+inline Vec multiply_add(Vec a, Vec b, Vec c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__FMA__)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
 
 // body(std::integral_constant<int, i>) for i = 0 ... N-1, written out. Accumulators indexed by a loop
 // variable would live in memory; indexed by constants they stay in registers.

@@ -102,7 +102,7 @@ void fetch_ahead(const Matrices& u, int product, int64_t part, int64_t parts) {
 // m(p) = (or +=) v(p) u(p) for all p, at `column` of m.
 void multiply(const Matrices& v, const Matrices& u, const Matrices& m, int column, const Rows& rows, bool add,
               bool fetch) {
-  const MultiplyTiles kernel = tile_kernel(tile_rows, u.row / simd::lanes);
+  const MultiplyTiles kernel = tile_kernel(u.row / simd::lanes);
   const int64_t rows_a_call = fetch ? tile_rows : rows.count;
   for (int p = 0; p < products; ++p) {
     const Segment segment{0, int(p * v.next()), int(u.rows)};

@@ -112,7 +112,7 @@ void multiply_columns(TileProduct t, int end) {
   if (t.panels > 1)
     t.ahead = (t.ahead + t.panels - 1) / t.panels;
   if (t.panels > 0)
-    tile_kernel(tile_rows, tile_vectors)(t);
+    tile_kernel(tile_vectors)(t);
   t.column += t.panels * tile_width;
   t.b += t.panels * t.b_step;
   t.start += t.panels * tile_width;
@@ -121,9 +121,9 @@ void multiply_columns(TileProduct t, int end) {
   if (count == 0)
     return;
   if (count % simd::lanes == 0)
-    tile_kernel(tile_rows, vectors)(t);
+    tile_kernel(vectors)(t);
   else
-    multiply_edge(tile_kernel(tile_rows, vectors), t, count);
+    multiply_edge(tile_kernel(vectors), t, count);
 }
 
 // A rectangle of C, and room to pack a group of B.

@@ -1,5 +1,5 @@
-// scale * x + shift, and relu of it, vector by vector: what BatchNorm's normalize computes, what its mask looks
-// at, and what a convolution makes of the x that it gathers. All get the same bits.
+// scale * x + shift, and relu of it, vector by vector: what BatchNorm's normalize computes, what its mask
+// looks at, and what a convolution makes of the x that it gathers. All get the same bits.
 #pragma once
 #include "cpu/simd.h"
 

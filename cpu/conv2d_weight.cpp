@@ -23,7 +23,8 @@
 // Where dw is small, pixels are shared out too: each share has its own partial dw, and they are added in
 // order. How many shares there are depends on the sizes alone, never on the number of threads.
 //
-// Read next: cpu/conv2d_weight_gather.cpp, cpu/conv2d_weight_tile.h, cpu/conv2d_weight_turned.cpp
+// Read next: cpu/conv2d_weight_plan.h, cpu/conv2d_weight_gather.cpp, cpu/conv2d_weight_tile.h,
+//            cpu/conv2d_weight_turned.cpp
 #include "cpu/conv2d_weight.h"
 
 #include <utility>

@@ -13,7 +13,7 @@ bool winograd_pays(const Conv2dSizes&);
 void winograd_forward(const Conv2dSizes&, const float* x, const float* weight, const float* bias, float* y);
 void winograd_backward_data(const Conv2dSizes&, const float* dy, const float* weight, GradSlot dx);
 void winograd_backward_weight(const Conv2dSizes&, const float* x, const float* dy, GradSlot dweight);
-// Of an x that is normalized by the transform of the image.
+// Of an x that is normalized by the transform of the image; true.
 bool winograd_forward_normalized(const Conv2dSizes&, NormalizedOf<float> x, const float* weight,
                                  const float* bias, float* y);
 bool winograd_backward_weight_normalized(const Conv2dSizes&, NormalizedOf<float> x, const float* dy,

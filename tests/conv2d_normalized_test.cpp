@@ -2,14 +2,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <ctime>
-#include <functional>
 
 #include "cpu/microkernel.h"
 #include "engine/memory.h"
 #include "layers/batchnorm.h"
 #include "layers/conv2d.h"
 #include "tests/check.h"
+#include "tests/processor_time.h"
 
 namespace lucida {
 namespace {
@@ -214,13 +213,6 @@ TEST_CASE("normalized: a convolution that gathers it takes no memory for it") {
   }
 }
 
-// Of the processor, of all threads: other programs disturb it less than the clock on the wall.
-double seconds(const std::function<void()>& body) {
-  const std::clock_t start = std::clock();
-  body();
-  return double(std::clock() - start) / CLOCKS_PER_SEC;
-}
-
 // A line: what writing it down and reading it takes, as a multiple of gathering it. In turn, the best of 15.
 void print_times(const Conv2dSizes& z) {
   const Inputs in = inputs_of(z);
@@ -235,7 +227,7 @@ void print_times(const Conv2dSizes& z) {
   double best[4] = {1e9, 1e9, 1e9, 1e9};
   const auto time = [&](double& least, auto&& body) {
     fill_memory({}, others.data(), others.count(), 1);  // x comes from memory, as after a large layer
-    least = std::min(least, seconds(body));
+    least = std::min(least, processor_seconds(body));
   };
   bool taken[2] = {};
   for (int repeat = 0; repeat < 15; ++repeat) {

@@ -7,11 +7,11 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 
 #include "engine/memory.h"
 #include "engine/random.h"
 #include "tests/check.h"
+#include "tests/processor_time.h"
 
 namespace lucida {
 namespace {
@@ -242,13 +242,6 @@ TEST_CASE("winograd: pays for every stride-1 3x3 of ResNet-50 that is trained in
   }
 }
 
-// Of the processor, of all threads: other programs disturb it less than the clock on the wall.
-double seconds(const std::function<void()>& body) {
-  const std::clock_t start = std::clock();
-  body();
-  return double(std::clock() - start) / CLOCKS_PER_SEC;
-}
-
 // A line: how many times as fast as the direct kernels. Both in turn, one thread, the best of 7.
 void print_times(const Conv2dSizes& z) {
   const Inputs in = inputs_of(z);
@@ -259,7 +252,7 @@ void print_times(const Conv2dSizes& z) {
   for (int repeat = 0; repeat < 7; ++repeat)
     for (int i : {0, 1}) {
       const Conv2dKernels& k = i ? winograd : rung(1);
-      const auto time = [&](double& least, auto&& body) { least = std::min(least, seconds(body)); };
+      const auto time = [&](double& least, auto&& body) { least = std::min(least, processor_seconds(body)); };
       time(best[0][i], [&] { k.forward(z, in.x.data(), in.weight.data(), nullptr, y.data()); });
       time(best[1][i], [&] { k.backward_data(z, in.dy.data(), in.weight.data(), {dx.data()}); });
       time(best[2][i], [&] { k.backward_weight(z, in.x.data(), in.dy.data(), {dw.data()}); });

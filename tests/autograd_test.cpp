@@ -22,12 +22,6 @@ Tensor scaled(const Tensor& x, float factor, std::string name = "", std::vector<
   });
 }
 
-class CheckFinite {
- public:
-  CheckFinite() { check_finite(true); }
-  ~CheckFinite() { check_finite(false); }
-};
-
 TEST_CASE("autograd: steps run from the last to the first") {
   std::vector<std::string> log;
   const Tensor x = Tensor::full({1}, 2).want_grad();

@@ -15,6 +15,7 @@
 #include "engine/autograd.h"
 #include "engine/device.h"
 #include "engine/dispatch.h"
+#include "engine/memory.h"
 #include "engine/parallel.h"
 #include "engine/safetensors.h"
 #include "layers/add.h"
@@ -31,6 +32,23 @@ class UseThreads {  // this many threads while it lives
 
  private:
   int before_;
+};
+
+class Reuse {  // whether memory is reused while it lives
+ public:
+  explicit Reuse(bool on) : before_(reuses_memory()) { reuse_memory(on); }
+  ~Reuse() { reuse_memory(before_); }
+  Reuse(const Reuse&) = delete;
+  Reuse& operator=(const Reuse&) = delete;
+
+ private:
+  bool before_;
+};
+
+class CheckFinite {  // every result is tested while it lives
+ public:
+  CheckFinite() { check_finite(true); }
+  ~CheckFinite() { check_finite(false); }
 };
 
 // The message of the Error that f throws; fails the test when it throws none.

@@ -182,13 +182,11 @@ TEST_CASE("normalized: values are left undone where a tape could make them again
   CHECK(left.y.wants_grad());
   check_same_bits(left.y.made(), want);
   CHECK(batchnorm_relu_on_the_way(bn, fresh().on({Device::emulated}), Mode::eval).y.has_values());
-  reuse_memory(false);
-  CHECK(batchnorm_relu_on_the_way(bn, fresh(), Mode::train).y.has_values());
-  reuse_memory(true);
-  const struct CheckFinite {
-    CheckFinite() { check_finite(true); }
-    ~CheckFinite() { check_finite(false); }
-  } checked;
+  {
+    const Reuse nothing(false);
+    CHECK(batchnorm_relu_on_the_way(bn, fresh(), Mode::train).y.has_values());
+  }
+  const CheckFinite checked;
   CHECK(batchnorm_relu_on_the_way(bn, fresh(), Mode::train).y.has_values());
   bn.gamma.data()[3] = INFINITY;
   CHECK(

@@ -14,17 +14,6 @@
 namespace lucida {
 namespace {
 
-class Reuse {  // whether memory is reused while it lives
- public:
-  explicit Reuse(bool on) : before_(reuses_memory()) { reuse_memory(on); }
-  ~Reuse() { reuse_memory(before_); }
-  Reuse(const Reuse&) = delete;
-  Reuse& operator=(const Reuse&) = delete;
-
- private:
-  bool before_;
-};
-
 struct Trained {
   std::vector<float> tensors, losses;  // of the model after three steps
   size_t peak;                         // beyond what was there before the model
